@@ -1,0 +1,73 @@
+"""Loads what pages show: a fixed number of queries whatever the number of rows, and no payload."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpRequest
+
+from conversations.models import Attempt, Conversation, Delivery, Message, Participant
+from endpoints.models import EndpointGate
+from oneio import access
+from oneio.access import Permission
+from oneio.admin.base import allowed
+
+
+def tickets(request: HttpRequest, term: str) -> QuerySet[Participant]:
+    """The participants whose number or id, in whatever system, is `term`; numbers in either case."""
+    found = Q(number__in={term, term.upper()}) | Q(external_id__in={term, term.lower()})
+    return access.readable(request.user, Participant).filter(found)
+
+
+def as_uuid(term: str) -> UUID | None:
+    """The UUID that a person typed or pasted, or None."""
+    try:
+        return UUID(term.strip())
+    except ValueError:
+        return None
+
+
+def with_participants(path: str = "") -> Prefetch[Any]:
+    """Prefetch the participants of conversations, without their shadows."""
+    rows = Participant._base_manager.defer("shadow").select_related("endpoint", "entity_type")
+    return Prefetch(f"{path}participants", queryset=rows.order_by("id"))
+
+
+def with_deliveries(path: str = "") -> Prefetch[Any]:
+    """Prefetch deliveries in order, with their endpoint, its gate, and the rule."""
+    rows = Delivery._base_manager.select_related(
+        "endpoint__gate__endpoint", "rule", "entity_type", "conversation"
+    ).defer("conversation__variables")
+    return Prefetch(f"{path}deliveries", queryset=rows.order_by("id"))
+
+
+def with_attempts(path: str = "") -> Prefetch[Any]:
+    """Prefetch attempts in order; request and detail stay sealed until somebody may read them."""
+    rows = Attempt._base_manager.select_related("rule_version")
+    return Prefetch(f"{path}attempts", queryset=rows.order_by("id"))
+
+
+def listed_messages(rows: QuerySet[Message]) -> QuerySet[Message]:
+    """Messages as a list shows them."""
+    return (
+        rows.select_related("endpoint", "environment__organization", "conversation")
+        .defer("conversation__variables")
+        .prefetch_related(with_deliveries(), with_participants("conversation__"))
+    )
+
+
+def gate_of(delivery: Delivery) -> EndpointGate | None:
+    """The gate of a delivery's endpoint, already loaded."""
+    return getattr(delivery.endpoint, "gate", None)
+
+
+def participants_of(conversation: Conversation | None) -> list[Participant]:
+    """The tickets of a conversation, already loaded."""
+    return list(conversation.participants.all()) if conversation else []
+
+
+def may_read_payload(request: HttpRequest, environment_id: int) -> bool:
+    """Whether the user may see what tickets of that environment say."""
+    return environment_id in allowed(request, Permission.READ_PAYLOAD)

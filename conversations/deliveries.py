@@ -1,0 +1,433 @@
+"""Owns every change of a delivery's state: what a finished try leads to, and what a person decides."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Case as Choice
+from django.db.models import F, Q, Value, When
+from django.db.models.functions import Coalesce, Now
+
+from conversations import queue
+from conversations.effects import effect_key
+from conversations.models import (
+    Attempt,
+    Delivery,
+    DeliveryContent,
+    DeliveryState,
+    HoldReason,
+    Message,
+    MessageState,
+    Participant,
+    RemoteItem,
+)
+from conversations.sender import WRITE_BACK, Done
+from conversations.verdicts import Case, GateNote, Next, Verdict, after_send, after_verify
+from endpoints import gates
+from endpoints.adapters.base import Action, Capability
+from endpoints.configs import EndpointConfigs
+from endpoints.outcomes import Failure, Found, Outcome, Result
+from oneio.bulk import insert_rows, update_rows
+from routing import changes
+
+NUMBER_LENGTH = 255
+LINK_LENGTH = 1000
+Participants: TypeAlias = dict[tuple[UUID, int], Participant]
+"""(conversation, endpoint) → participant."""
+
+
+def finish(finished: Sequence[Done], configs: EndpointConfigs) -> None:
+    """Record what came of jobs, in one transaction. What another worker has taken over is left alone."""
+    with transaction.atomic():
+        participants = _lock_participants(finished)
+        back = _lanes_to_write_back(finished, configs)
+        tokens = queue.lock_lanes([*(done.job.claim.lane_id for done in finished), *back.values()])
+        ours = [done for done in finished if tokens.get(done.job.claim.lane_id) == done.job.claim.token]
+        ours.sort(key=lambda done: done.job.endpoint.id)  # gates are locked in this order
+        Results(ours, participants, back).record()
+        queue.release([done.job.claim.lane_id for done in ours])
+        queue.recompute(list(back.values()))
+    for done in ours:
+        if _outcome(done).failure is Failure.AUTHENTICATION:
+            configs.forget(done.job.endpoint.id)  # so that nothing more is sent with a rejected token
+
+
+class Results:
+    """Some finished jobs, their lanes and participants locked."""
+
+    def __init__(self, finished: Sequence[Done], participants: Participants, back: dict[UUID, int]) -> None:
+        self.finished = finished
+        self.participants = participants
+        self.back = back
+        self.notes: dict[tuple[object, ...], tuple[Done, Delivery, Verdict]] = {}
+        self.now = queue.database_now()
+        pks = [done.job.delivery_id for done in finished]
+        rows = Delivery.objects.filter(pk__in=pks).select_related("content", "message", "rule")
+        self.deliveries = {row.pk: row for row in rows}
+        self.attempts = {
+            row.pk: row for row in Attempt.objects.filter(pk__in=[done.job.attempt_id for done in finished])
+        }
+
+    def record(self) -> None:
+        """Close the attempts, move the deliveries, remember what the targets have now."""
+        touched, written_back = [], []
+        for done in self.finished:
+            delivery = self.deliveries[done.job.delivery_id]
+            outcome = _outcome(done)
+            verdict = self._verdict(done, delivery)
+            self._end_attempt(done, outcome)
+            self._apply(done, delivery, verdict, outcome)
+            if self._learn(done, delivery, outcome):
+                touched.append(self._participant(delivery))
+            if self._created(done, outcome):
+                written_back += self._write_back(delivery)
+            self.notes[_note_key(done, delivery, verdict)] = (done, delivery, verdict)
+        self._save(touched, written_back)
+        for note in self.notes.values():
+            _tell_gate(*note)
+
+    def _verdict(self, done: Done, delivery: Delivery) -> Verdict:
+        if done.nothing_to_do:
+            return Verdict(Next.DELIVERED)
+        case = self._case(done, delivery)
+        if done.verification is not None:
+            return after_verify(done.verification, case, _jitter)
+        assert done.outcome is not None
+        return after_send(done.outcome, case, _jitter)
+
+    def _case(self, done: Done, delivery: Delivery) -> Case:
+        endpoint = done.job.endpoint
+        status = done.outcome.status if done.outcome else None
+        return Case(
+            now=self.now,
+            tries=delivery.tries,
+            checks=delivery.checks,
+            first_tried_at=delivery.first_tried_at or self.now,
+            in_doubt_since=delivery.in_doubt_since,
+            repeatable=done.repeatable,
+            settles_in=endpoint.adapter.verify_settles_in,
+            resend_unknown=endpoint.unknown_policy == "resend",
+            unrecoverable=status is not None and status in endpoint.config.unrecoverable_codes,
+        )
+
+    def _end_attempt(self, done: Done, outcome: Outcome) -> None:
+        attempt = self.attempts[done.job.attempt_id]
+        attempt.ended_at = self.now
+        attempt.result = outcome.result
+        attempt.failure = outcome.failure or ""
+        attempt.status_code = outcome.status
+        attempt.code = outcome.code[:40]
+        attempt.request = dict(outcome.request) or None
+        attempt.detail = outcome.detail or None
+
+    def _apply(self, done: Done, delivery: Delivery, verdict: Verdict, outcome: Outcome) -> None:
+        delivery.state = _state(done, verdict)
+        delivery.state_since = self.now
+        delivery.due_at = self.now + timedelta(seconds=verdict.delay)
+        delivery.failure = "" if verdict.next is Next.DELIVERED else (outcome.failure or "")
+        delivery.status_code = outcome.status
+        delivery.hold_reason = _hold_reason(done, verdict)
+        delivery.possible_duplicate = delivery.possible_duplicate or verdict.possible_duplicate
+        in_doubt = verdict.next is Next.VERIFY or (verdict.next is Next.HOLD and done.job.look_up)
+        delivery.in_doubt_since = (delivery.in_doubt_since or self.now) if in_doubt else None
+        delivery.checks = delivery.checks + 1 if in_doubt and done.job.look_up else 0
+        delivery.tries += int(verdict.spend and done.verification is None)
+        if verdict.next is Next.HOLD:
+            delivery.content.problem = outcome.detail or None
+
+    def _learn(self, done: Done, delivery: Delivery, outcome: Outcome) -> bool:
+        """Store what the target now has. True when its participant has changed."""
+        if not (outcome.external_id or outcome.confirmed):
+            return False
+        participant = self._participant(delivery)
+        if outcome.external_id and participant.external_id is None:
+            participant.external_id = outcome.external_id
+        participant.number = outcome.number[:NUMBER_LENGTH] or participant.number
+        participant.link = outcome.link[:LINK_LENGTH] or participant.link
+        written = outcome.written or (done.sent if outcome.confirmed and done.steps == 1 else {})
+        shadow = changes.wrote(changes.from_json(participant.shadow), written)
+        participant.shadow = changes.to_json(shadow)
+        _remember(participant, outcome)
+        return True
+
+    def _participant(self, delivery: Delivery) -> Participant:
+        return self.participants[delivery.conversation_id, delivery.endpoint_id]
+
+    def _created(self, done: Done, outcome: Outcome) -> bool:
+        return _made_a_ticket(done, outcome) and done.job.rule.write_back
+
+    def _write_back(self, delivery: Delivery) -> list[Delivery]:
+        """The delivery that writes the new ticket's number onto the ticket it came from."""
+        source_id = delivery.message.endpoint_id
+        lane_id = self.back.get(delivery.conversation_id)
+        source = self.participants.get((delivery.conversation_id, source_id))
+        if lane_id is None or source is None:
+            return []
+        snapshot: dict[str, Any] = {
+            "variables": {},
+            "conversation": {},
+            "changed": {},
+            "comment": None,
+            "partner_endpoint": delivery.endpoint_id,
+        }
+        return [
+            Delivery(
+                organization_id=delivery.organization_id,
+                environment_id=delivery.environment_id,
+                message=delivery.message,
+                conversation_id=delivery.conversation_id,
+                rule_id=delivery.rule_id,
+                endpoint_id=source_id,
+                entity_type_id=source.entity_type_id,
+                lane_id=lane_id,
+                content=DeliveryContent(organization_id=delivery.organization_id, snapshot=snapshot),
+                part=WRITE_BACK,
+                anew=delivery.anew,
+                effect_key=effect_key(
+                    delivery.message.response_id, delivery.rule_id, source_id, WRITE_BACK, delivery.anew
+                ),
+            )
+        ]
+
+    def _save(self, touched: list[Participant], written_back: list[Delivery]) -> None:
+        update_rows(
+            list(self.attempts.values()),
+            "ended_at",
+            "result",
+            "failure",
+            "status_code",
+            "code",
+            "request",
+            "detail",
+        )
+        update_rows(
+            list(self.deliveries.values()),
+            "state",
+            "state_since",
+            "due_at",
+            "failure",
+            "status_code",
+            "hold_reason",
+            "possible_duplicate",
+            "in_doubt_since",
+            "checks",
+            "tries",
+        )
+        problems = [row.content for row in self.deliveries.values() if row.state == DeliveryState.HELD]
+        update_rows(problems, "problem")
+        update_rows(
+            list({row.pk: row for row in touched}.values()), "external_id", "number", "link", "shadow"
+        )
+        insert_rows([row.content for row in written_back])
+        insert_rows(written_back, ignore_conflicts=True)
+        _wake_postponed({done.job.endpoint.id for done in self.finished})
+
+
+def give_up(done: Done, code: str) -> None:
+    """Hold a delivery whose result cannot be recorded, so that its lane shows it and nothing else stops."""
+    with transaction.atomic():
+        lane_id = done.job.claim.lane_id
+        if queue.lock_lanes([lane_id]).get(lane_id) != done.job.claim.token:
+            return
+        Attempt.objects.filter(pk=done.job.attempt_id).update(
+            ended_at=Now(), result=Result.UNKNOWN, failure=Failure.INTERNAL, code=code[:40]
+        )
+        Delivery.objects.filter(pk=done.job.delivery_id).update(
+            state=DeliveryState.HELD,
+            hold_reason=HoldReason.INTERNAL,
+            failure=Failure.INTERNAL,
+            state_since=Now(),
+            in_doubt_since=Coalesce("in_doubt_since", Now()),
+        )
+        queue.release([lane_id])
+
+
+def retry(deliveries: Iterable[Delivery]) -> int:
+    """Send held or waiting deliveries again now, with the current rule. Returns how many.
+
+    One that may have arrived is looked up first; where nobody can say, the person's word counts."""
+    unsure = Q(state=DeliveryState.HELD, in_doubt_since__isnull=False) & ~Q(hold_reason=HoldReason.UNKNOWN)
+    again = {
+        "state": Choice(
+            When(unsure, then=Value(DeliveryState.VERIFYING)), default=Value(DeliveryState.QUEUED)
+        ),
+        "hold_reason": "",
+        "failure": "",
+        "due_at": Now(),
+        "tries": 0,
+        "first_tried_at": Choice(When(unsure, then=F("first_tried_at"))),
+        "in_doubt_since": Choice(When(unsure, then=F("in_doubt_since"))),
+        "checks": 0,
+        "state_since": Now(),
+    }
+    doubtful = Q(hold_reason=HoldReason.UNKNOWN)
+    rows = [DeliveryState.HELD, DeliveryState.QUEUED]
+    return _decide(deliveries, rows, again, flagged=doubtful)
+
+
+def skip(deliveries: Iterable[Delivery]) -> int:
+    """Leave deliveries out for good; what waits behind them goes on. Returns how many."""
+    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.SKIPPED))
+
+
+def cancel(deliveries: Iterable[Delivery]) -> int:
+    """Call deliveries off; what waits behind them goes on. Returns how many."""
+    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.CANCELLED))
+
+
+def hold(deliveries: Iterable[Delivery]) -> int:
+    """Keep waiting deliveries back until a person lets them go. Returns how many."""
+    held = {"state": DeliveryState.HELD, "hold_reason": HoldReason.PERSON, "state_since": Now()}
+    return _decide(deliveries, [DeliveryState.QUEUED], held)
+
+
+_STOPPABLE = [DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
+
+
+def _ended(state: DeliveryState) -> dict[str, Any]:
+    return {"state": state, "hold_reason": "", "in_doubt_since": None, "state_since": Now()}
+
+
+def _decide(
+    deliveries: Iterable[Delivery],
+    states: list[DeliveryState],
+    values: dict[str, Any],
+    flagged: Q | None = None,
+) -> int:
+    """Change deliveries that no worker has in hand; their lanes are locked first and woken after."""
+    chosen = list(deliveries)
+    with transaction.atomic():
+        lanes = list(queue.lock_lanes({delivery.lane_id for delivery in chosen}))
+        idle = Delivery.objects.filter(pk__in=[delivery.pk for delivery in chosen], state__in=states)
+        idle = idle.exclude(state=DeliveryState.VERIFYING, lane__lease_until__gt=Now())
+        if flagged is not None:
+            idle.filter(flagged).update(possible_duplicate=True)
+        changed = idle.update(**values)
+        queue.recompute(lanes)
+    return changed
+
+
+def _lock_participants(finished: Sequence[Done]) -> Participants:
+    """All participants of the conversations at hand, locked in the order of their ids."""
+    conversations = Delivery.objects.filter(pk__in=[done.job.delivery_id for done in finished])
+    rows = Participant.objects.filter(conversation_id__in=conversations.values("conversation_id"))
+    rows = rows.select_for_update(no_key=True).order_by("pk")
+    return {(row.conversation_id, row.endpoint_id): row for row in rows}
+
+
+def _lanes_to_write_back(finished: Sequence[Done], configs: EndpointConfigs) -> dict[UUID, int]:
+    """Conversation → lane of the source endpoint, for creates whose number its system wants."""
+    created = [
+        done.job.delivery_id
+        for done in finished
+        if done.job.rule.write_back and _made_a_ticket(done, _outcome(done))
+    ]
+    if not created:
+        return {}
+    rows = Delivery.objects.filter(pk__in=created).select_related("message")
+    tenants = [
+        queue.Tenant(row.conversation_id, row.message.endpoint_id, row.environment_id, row.organization_id)
+        for row in rows
+        if configs.get(row.message.endpoint_id).can(Capability.WRITE_BACK)
+    ]
+    # Made here and locked with all others in one go.
+    return {conversation: lane for (conversation, _), lane in queue.make_lanes(tenants).items()}
+
+
+def _made_a_ticket(done: Done, outcome: Outcome) -> bool:
+    """Whether the target has a ticket since this delivery: created now, or found after a create in doubt."""
+    if done.action is Action.CREATE:
+        return bool(outcome.external_id)
+    return done.action is Action.UPDATE and done.job.look_up and outcome.confirmed
+
+
+def _outcome(done: Done) -> Outcome:
+    """The outcome to record: the request's own, or what a look-up says about an earlier one."""
+    if done.outcome is not None:
+        return done.outcome
+    assert done.verification is not None
+    if done.verification.outcome is not None:
+        return done.verification.outcome
+    if done.verification.found is Found.NO:
+        return Outcome(Result.REJECTED, code="not_there")
+    return Outcome(Result.UNKNOWN, Failure.UNKNOWN, code="cannot_be_asked")
+
+
+def _state(done: Done, verdict: Verdict) -> DeliveryState:
+    if done.nothing_to_do and not done.job.look_up:
+        return DeliveryState.SKIPPED
+    if verdict.next is Next.DELIVERED and done.verification is not None and done.steps > 1:
+        return DeliveryState.QUEUED  # the ticket is there; the steps after its creation are yet to be done
+    return _STATES[verdict.next]
+
+
+def _hold_reason(done: Done, verdict: Verdict) -> str:
+    if verdict.next is not Next.HOLD:
+        return ""
+    if done.mapping_failed:
+        return HoldReason.MAPPING
+    return HoldReason.NO_TICKET if done.no_ticket else (verdict.hold_reason or HoldReason.REFUSED)
+
+
+def _remember(participant: Participant, outcome: Outcome) -> None:
+    items = [
+        RemoteItem(
+            organization_id=participant.organization_id,
+            participant=participant,
+            kind=item.kind,
+            remote_id=item.remote_id,
+        )
+        for item in outcome.items
+    ]
+    insert_rows(items, ignore_conflicts=True)
+
+
+def _note_key(done: Done, delivery: Delivery, verdict: Verdict) -> tuple[object, ...]:
+    """Notes that a gate needs once for a batch have the same key; the others have one of their own."""
+    if verdict.gate in {GateNote.SUCCESS, GateNote.ANSWER, GateNote.NOTHING}:
+        return (done.job.endpoint.id, verdict.gate)
+    return (done.job.endpoint.id, verdict.gate, delivery.pk)
+
+
+def _tell_gate(done: Done, delivery: Delivery, verdict: Verdict) -> None:
+    endpoint = done.job.endpoint
+    match verdict.gate:
+        case GateNote.SUCCESS:
+            gates.note_success(endpoint.id)
+        case GateNote.ANSWER:
+            gates.note_answer(endpoint.id)
+        case GateNote.FAILURE:
+            gates.note_failure(endpoint.id)
+        case GateNote.THROTTLE:
+            gates.throttle(endpoint.id, verdict.delay)
+        case GateNote.REFUSAL:
+            gates.note_refusal(endpoint.id, delivery.conversation_id)
+        case GateNote.CREDENTIALS if endpoint.adapter_needs_token:
+            gates.reject_token(endpoint.id, endpoint.config.token)
+        case GateNote.CREDENTIALS:
+            gates.pause_for_credentials(endpoint.id)
+
+
+def _wake_postponed(endpoint_ids: set[int]) -> None:
+    """Messages that waited for our own requests to end are looked at now."""
+    waiting = Message.objects.filter(
+        endpoint_id__in=endpoint_ids, state=MessageState.RECEIVED, wake_at__gt=Now()
+    )
+    waiting.update(wake_at=Now())
+
+
+def _jitter(ceiling: float) -> float:
+    return random.uniform(0, ceiling)  # noqa: S311 (spreads retries, guards nothing)
+
+
+_STATES = {
+    Next.DELIVERED: DeliveryState.DELIVERED,
+    Next.RETRY: DeliveryState.QUEUED,
+    Next.VERIFY: DeliveryState.VERIFYING,
+    Next.HOLD: DeliveryState.HELD,
+}

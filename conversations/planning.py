@@ -1,0 +1,193 @@
+"""Turns routes into deliveries: each part of a message into the lane of its target, in order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+from django.db.models import Count
+from django.db.models.functions import Now
+
+from conversations import queue
+from conversations.effects import effect_key
+from conversations.models import (
+    UNFINISHED,
+    Conversation,
+    Delivery,
+    DeliveryContent,
+    DeliveryState,
+    HoldReason,
+    Message,
+    Participant,
+)
+from endpoints.canonical import comment_to_json, encode_attributes
+from endpoints.gates import raise_alert
+from endpoints.models import AlertKind, Endpoint, EntityType
+from oneio.bulk import insert_rows
+from routing.decision import Facts, Part, Route
+
+LOOP_DELIVERIES = 20
+LOOP_WITHIN = timedelta(minutes=5)
+
+
+class Host(Protocol):
+    """Whoever can make a target take part in a conversation."""
+
+    def invite(self, conversation: Conversation, endpoint: Target, entity: str) -> Participant:
+        """The target's participant, made where it is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """As much of a target endpoint as planning needs."""
+
+    id: int
+    environment_id: int
+    organization_id: int
+    entity_ids: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One delivery to be made."""
+
+    message: Message
+    conversation: Conversation
+    route: Route
+    part: Part
+    facts: Facts
+
+
+class Plans:
+    """The deliveries that a batch leads to."""
+
+    def __init__(self) -> None:
+        self._planned: list[Planned] = []
+        self._creating: dict[UUID, set[int]] = defaultdict(set)
+
+    def add(self, message: Message, conversation: Conversation, route: Route, facts: Facts) -> None:
+        """Plan every part of a route."""
+        target = route.rule.target_endpoint_id
+        assert target is not None
+        self._creating[conversation.pk].add(target)
+        self._planned += [Planned(message, conversation, route, part, facts) for part in route.parts]
+
+    def tickets(self, conversation: Conversation, participants: Mapping[int, Participant]) -> frozenset[int]:
+        """The endpoints where this conversation has a ticket, or where one is on its way."""
+        there = {endpoint_id for endpoint_id, one in participants.items() if one.external_id is not None}
+        pending = set(participants) - there
+        if pending:
+            there |= _creating(conversation, pending)
+        return frozenset(there | self._creating[conversation.pk])
+
+    def invite(self, host: Host) -> None:
+        """Make every target take part in its conversation."""
+        self._targets = _targets({_target_id(planned) for planned in self._planned})
+        for planned in self._planned:
+            host.invite(
+                planned.conversation, self._targets[_target_id(planned)], planned.route.rule.target_entity
+            )
+
+    def save(self) -> None:
+        """Write the deliveries into their lanes and wake the lanes up; conversations are written by now."""
+        if not self._planned:
+            return
+        targets = self._targets
+        lanes = queue.lanes_for(
+            _tenant(planned.conversation, targets[_target_id(planned)]) for planned in self._planned
+        )
+        looping = _looping(lanes.values())
+        deliveries = [
+            _delivery(planned, targets[_target_id(planned)], lanes, looping) for planned in self._planned
+        ]
+        insert_rows([delivery.content for delivery in deliveries])
+        insert_rows(deliveries)
+        queue.recompute(list(lanes.values()))
+        for lane_endpoint in {endpoint_id for (_, endpoint_id), lane in lanes.items() if lane in looping}:
+            _alert_loop(lane_endpoint)
+
+
+def _creating(conversation: Conversation, endpoint_ids: Collection[int]) -> set[int]:
+    rows = Delivery.objects.filter(
+        conversation=conversation, endpoint_id__in=endpoint_ids, part="record", state__in=UNFINISHED
+    )
+    return set(rows.values_list("endpoint_id", flat=True))
+
+
+def _targets(endpoint_ids: Collection[int]) -> dict[int, Target]:
+    entities: dict[int, dict[str, int]] = defaultdict(dict)
+    rows = EntityType.objects.filter(endpoint_id__in=endpoint_ids)
+    for endpoint_id, name, pk in rows.values_list("endpoint_id", "name", "pk"):
+        entities[endpoint_id][name] = pk
+    endpoints = Endpoint.objects.filter(pk__in=endpoint_ids)
+    return {
+        pk: Target(pk, environment_id, organization_id, entities[pk])
+        for pk, environment_id, organization_id in endpoints.values_list(
+            "pk", "environment_id", "organization_id"
+        )
+    }
+
+
+def _target_id(planned: Planned) -> int:
+    target = planned.route.rule.target_endpoint_id
+    assert target is not None
+    return target
+
+
+def _tenant(conversation: Conversation, target: Target) -> queue.Tenant:
+    return queue.Tenant(conversation.pk, target.id, target.environment_id, target.organization_id)
+
+
+def _looping(lane_ids: Collection[int]) -> set[int]:
+    """Lanes that got more than LOOP_DELIVERIES within LOOP_WITHIN: two rules answer each other."""
+    recent = Delivery.objects.filter(lane_id__in=lane_ids, created_at__gt=Now() - LOOP_WITHIN)
+    counted = recent.order_by().values("lane_id").annotate(number=Count("pk"))
+    return set(counted.filter(number__gte=LOOP_DELIVERIES).values_list("lane_id", flat=True))
+
+
+def _alert_loop(endpoint_id: int) -> None:
+    endpoint = Endpoint.objects.get(pk=endpoint_id)
+    raise_alert(
+        endpoint,
+        AlertKind.LOOP,
+        f"A ticket was sent to {endpoint.name} more than {LOOP_DELIVERIES} times within five minutes. Two "
+        "rules may answer each other. Compare the held deliveries, correct the rules, then retry or skip.",
+    )
+
+
+def _delivery(
+    planned: Planned, target: Target, lanes: Mapping[tuple[UUID, int], int], looping: set[int]
+) -> Delivery:
+    rule, message = planned.route.rule, planned.message
+    lane_id = lanes[planned.conversation.pk, target.id]
+    tenant = {"organization_id": target.organization_id, "environment_id": target.environment_id}
+    content = DeliveryContent(organization_id=target.organization_id, snapshot=_snapshot(planned))
+    return Delivery(
+        **tenant,
+        message=message,
+        conversation=planned.conversation,
+        rule_id=rule.rule_id,
+        endpoint_id=target.id,
+        entity_type_id=target.entity_ids[rule.target_entity],
+        lane_id=lane_id,
+        content=content,
+        part=planned.part.name,
+        effect_key=effect_key(message.response_id, rule.rule_id, target.id, planned.part.name),
+        state=DeliveryState.HELD if lane_id in looping else DeliveryState.QUEUED,
+        hold_reason=HoldReason.LOOP if lane_id in looping else "",
+    )
+
+
+def _snapshot(planned: Planned) -> dict[str, Any]:
+    """What the mapping needs at send time and what may not be worked out twice."""
+    comment = planned.part.comment
+    return {
+        "variables": encode_attributes(planned.route.variables),
+        "conversation": encode_attributes(planned.facts.variables),
+        "changed": encode_attributes(planned.facts.changed),
+        "comment": comment_to_json(comment) if comment else None,
+    }

@@ -1,0 +1,341 @@
+"""The pump: one worker process's loop that routes, claims, sends and records until it is told to stop.
+
+Its main thread alone does database work and never waits for a request; requests run on a thread pool and
+come back through a queue. What is lost with the process is found again by its expired leases.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue as queues
+import selectors
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import (
+    Error,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
+
+from conversations import deliveries, jobs, queue, router, sender, tokens
+from conversations.sender import Done
+from conversations.tokens import TokenFetched
+from endpoints import gates
+from endpoints.configs import EndpointConfigs, LoadedEndpoint
+from endpoints.http import HttpClient
+from endpoints.network import NetworkPolicy
+from oneio.heartbeat import Heartbeat
+from oneio.wakeup import CHANNEL, connect
+from routing.rules import RuleBook
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+DRAIN_SECONDS = 20.0
+CLAIM_AT_MOST = 32
+LANES_PER_THREAD = 2
+DATABASE_RETRY_SECONDS = 1.0
+SOLO_SECONDS = 5.0
+BROKEN_SECONDS = 30.0
+SOLITUDE_EVERY_SECONDS = 30.0
+SOLITUDE_WAIT_SECONDS = 5.0
+
+
+def run(pump_id: str) -> None:
+    """Pump until the process is to stop or its supervisor is gone. The task that django-q2 hands out."""
+    connections.close_all()  # nothing inherited from before the fork is used
+    heartbeat = Heartbeat(pump_id)
+    pump = Pump(heartbeat)
+    try:
+        pump.run()
+    finally:
+        pump.close()
+        heartbeat.end()
+        connections.close_all()
+
+
+class Pump:
+    """One process's hands in the queue."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        self.heartbeat = heartbeat
+        self.http = HttpClient(
+            NetworkPolicy(settings.ALLOW_LOOPBACK, settings.ALLOW_PRIVATE_NETWORKS, settings.EXTRA_CA_FILE)
+        )
+        self.threads = ThreadPoolExecutor(settings.HTTP_THREADS, "http", initializer=_forbid_database)
+        self.finished: queues.SimpleQueue[Done | TokenFetched] = queues.SimpleQueue()
+        self.book, self.configs = RuleBook(), EndpointConfigs()
+        self.in_hand: dict[int, int] = {}
+        self.broken: dict[int, float] = {}
+        self.back: list[Done | TokenFetched] = []
+        self.fetching = 0
+        self.solo_until = 0.0
+        self.solitude_at = time.monotonic() + SOLITUDE_EVERY_SECONDS
+        self.renewed_at = time.monotonic()
+        self.bell = Bell(heartbeat.stop_descriptor)
+
+    def run(self) -> None:
+        """Work, wait, work again; survives a database that goes away for a while."""
+        while not self.heartbeat.must_end():
+            try:
+                if not self._turn():
+                    self.bell.wait(self._pause())
+            except (Error, psycopg.Error) as error:
+                log.warning("The database does not answer (%s); trying again.", type(error).__name__)
+                connections.close_all()
+                self.bell.forget()
+                time.sleep(DATABASE_RETRY_SECONDS)
+        self._drain()
+
+    def close(self) -> None:
+        """Let go of threads and sockets; requests still under way are left to the look-up."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.http.close()
+        self.bell.close()
+
+    def _turn(self) -> bool:
+        """One round over all kinds of work. False when there was none."""
+        self.heartbeat.beat()
+        self._renew()
+        recorded = self._record()
+        routed = router.route_next(self.book, self.configs)
+        claimed = self._claim()
+        return recorded or routed or claimed
+
+    def _pause(self) -> float:
+        due = queue.seconds_to_next()
+        return min(POLL_SECONDS, max(due, 0.0) if due is not None else POLL_SECONDS)
+
+    def _record(self) -> bool:
+        """Record all that has come back. What a dropped connection keeps from it is recorded later: an
+        outcome is too precious to lose."""
+        self.back += _all_of(self.finished)
+        worked = bool(self.back)
+        if done := [result for result in self.back if isinstance(result, Done)]:
+            self._finish(done)
+        for fetched in [result for result in self.back if isinstance(result, TokenFetched)]:
+            self._settle(fetched)
+        return worked
+
+    def _finish(self, done: list[Done]) -> None:
+        try:
+            deliveries.finish(done, self.configs)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 (one result must not stop the others)
+            self._isolate(done, error)
+        self._let_go(done)
+
+    def _let_go(self, done: list[Done]) -> None:
+        for result in done:
+            self.in_hand.pop(result.job.claim.lane_id, None)
+        recorded = {id(result) for result in done}
+        self.back = [result for result in self.back if id(result) not in recorded]
+
+    def _settle(self, fetched: TokenFetched) -> None:
+        try:
+            tokens.settle(fetched)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 (such as an endpoint that was deleted meanwhile)
+            log.error("A token could not be kept: %s", type(error).__name__)
+        self.fetching -= 1
+        self.back.remove(fetched)
+        self.configs.forget(fetched.endpoint.id)
+
+    def _isolate(self, done: list[Done], error: Exception) -> None:
+        """Record results one by one, and hold the delivery whose result cannot be recorded."""
+        if len(done) > 1:
+            for result in done:
+                self._finish([result])
+            return
+        log.error("A result could not be recorded: %s", type(error).__name__)
+        deliveries.give_up(done[0], type(error).__name__)
+
+    def _claim(self) -> bool:
+        """Claim due lanes, endpoint by endpoint, while there is room for their requests."""
+        claimed = False
+        empty = [endpoint_id for endpoint_id, until in self.broken.items() if time.monotonic() < until]
+        while (room := self._room()) > 0:
+            with transaction.atomic():
+                turn = queue.claim_lanes(min(room, CLAIM_AT_MOST), suspects=not self.in_hand, without=empty)
+                if turn is None:
+                    break
+                prepared = self._prepare_safely(turn)
+            for job in prepared:
+                self._submit(job)
+            claimed = claimed or bool(prepared)
+            if not prepared:
+                empty.append(turn.endpoint_id)
+        return claimed
+
+    def _wants_solitude(self) -> bool:
+        """Now and then a busy pump lets its requests run out, so that suspect lanes get their turn."""
+        if not self.in_hand or time.monotonic() < self.solitude_at:
+            return False
+        if time.monotonic() < self.solitude_at + SOLITUDE_WAIT_SECONDS and queue.suspects_are_due():
+            return True
+        self.solitude_at = time.monotonic() + SOLITUDE_EVERY_SECONDS
+        return False
+
+    def _room(self) -> int:
+        if self._wants_solitude():
+            return 0
+        if time.monotonic() < self.solo_until and self.in_hand:
+            return 0
+        return settings.HTTP_THREADS * LANES_PER_THREAD - len(self.in_hand)
+
+    def _prepare_safely(self, turn: queue.Turn) -> list[sender.Job]:
+        """An endpoint that cannot be prepared rests for a while; the others go on."""
+        try:
+            with transaction.atomic():
+                return self._prepare(turn)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            log.error("Endpoint %s cannot be worked on: %s", turn.endpoint_id, type(error).__name__)
+            self.broken[turn.endpoint_id] = time.monotonic() + BROKEN_SECONDS
+            queue.release([claim.lane_id for claim in turn.lanes])
+            return []
+
+    def _prepare(self, turn: queue.Turn) -> list[sender.Job]:
+        if not turn.lanes:
+            return []
+        endpoint = self._endpoint(turn.endpoint_id)
+        if endpoint.wants_token:
+            self._fetch_token(endpoint)
+            queue.release([claim.lane_id for claim in turn.lanes])
+            return []
+        return jobs.prepare(turn.lanes, endpoint, self.book.of(endpoint.environment_id))
+
+    def _endpoint(self, endpoint_id: int) -> LoadedEndpoint:
+        """The endpoint, read again if it lacks a token that another worker may just have fetched."""
+        if self.configs.get(endpoint_id).wants_token:
+            self.configs.forget(endpoint_id)
+        return self.configs.get(endpoint_id)
+
+    def _fetch_token(self, endpoint: LoadedEndpoint) -> None:
+        def ask() -> None:
+            self.fetching += 1
+            self._run(lambda: tokens.fetch(endpoint, self.http))
+
+        if gates.begin_token_refresh(endpoint.id):
+            # After the commit: whoever waits for the token must see that it is on its way.
+            transaction.on_commit(ask)
+
+    def _submit(self, job: sender.Job) -> None:
+        self.in_hand[job.claim.lane_id] = job.claim.token
+        if job.claim.deaths > 1:
+            self.solo_until = time.monotonic() + SOLO_SECONDS
+        self._run(lambda: sender.perform(job, self.http))
+
+    def _run(self, work: Callable[[], Done | TokenFetched]) -> None:
+        def carry_out() -> None:
+            self.finished.put(work())
+            self.bell.ring()
+
+        self.threads.submit(carry_out)
+
+    def _renew(self) -> None:
+        """Prolong our leases; what another worker has taken over is not ours to count any more."""
+        if time.monotonic() - self.renewed_at < settings.LEASE_SECONDS / 4:
+            return
+        self.renewed_at = time.monotonic()
+        kept = queue.renew(self.in_hand.items())
+        self.in_hand = {lane: token for lane, token in self.in_hand.items() if lane in kept}
+
+    def _drain(self) -> None:
+        """Claim nothing more; wait for requests under way, then leave. What is left becomes unknown."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while (self.in_hand or self.fetching > 0) and time.monotonic() < deadline:
+            try:
+                self.heartbeat.beat()
+                self._renew()
+                if not self._record():
+                    self.bell.wait(0.1, stopping=True)
+            except (Error, psycopg.Error):
+                connections.close_all()
+                time.sleep(DATABASE_RETRY_SECONDS)
+
+
+class Bell:
+    """Wakes the pump: a finished request, a NOTIFY, or the word to stop."""
+
+    def __init__(self, stop_descriptor: int | None) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._stop = stop_descriptor
+        self._listener: psycopg.Connection[Any] | None = None
+
+    def ring(self) -> None:
+        """Wake the pump from another thread."""
+        try:
+            os.write(self._writer, b"!")
+        except (BlockingIOError, OSError):
+            return  # it is full of rings already, or the pump has ended
+
+    def wait(self, seconds: float, *, stopping: bool = False) -> None:
+        """Until something rings, at most `seconds`."""
+        listener = self._listening()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reader, selectors.EVENT_READ)
+            selector.register(listener, selectors.EVENT_READ)
+            if self._stop is not None and not stopping:
+                selector.register(self._stop, selectors.EVENT_READ)
+            selector.select(seconds)
+        self._quieten(listener)
+
+    def forget(self) -> None:
+        """Drop the LISTEN connection; the next wait opens a new one."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def close(self) -> None:
+        """Close all descriptors."""
+        self.forget()
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def _listening(self) -> psycopg.Connection[Any]:
+        if self._listener is None:
+            self._listener = connect(connection.get_connection_params())
+            self._listener.execute(f"LISTEN {CHANNEL}")
+        return self._listener
+
+    def _quieten(self, listener: psycopg.Connection[Any]) -> None:
+        try:
+            while os.read(self._reader, 65536):
+                pass
+        except BlockingIOError:
+            pass
+        for _ in listener.notifies(timeout=0):
+            pass
+
+
+def _all_of(finished: queues.SimpleQueue[Done | TokenFetched]) -> list[Done | TokenFetched]:
+    results = []
+    while True:
+        try:
+            results.append(finished.get_nowait())
+        except queues.Empty:
+            return results
+
+
+def _forbid_database() -> None:
+    """HTTP threads hold values only: a query from one would open a connection that nobody closes."""
+    connection.execute_wrappers.append(_refuse)
+
+
+def _refuse(*_: Any) -> Any:
+    raise RuntimeError("An HTTP thread must not use the database.")

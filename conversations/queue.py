@@ -1,0 +1,353 @@
+"""The queue: claims lanes and inboxes, keeps leases, and wakes lanes up. The one module that talks SQL.
+
+Safety stands on the locked row itself, because PostgreSQL checks only that again after waiting; all
+times are the database's, so that no worker's clock matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from conversations.models import UNFINISHED
+
+ROUTING_BATCH = 100
+CRASHES_MEAN_HELD = 3
+PROBE_PAUSED_EVERY_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClaim:
+    """A lane in our hands until its lease ends. `deaths`: how often a worker died with it."""
+
+    lane_id: int
+    token: int
+    endpoint_id: int
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One endpoint's turn: the lanes taken, none where its rate or its suspects leave nothing to take."""
+
+    endpoint_id: int
+    lanes: tuple[LaneClaim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxClaim:
+    """An endpoint's inbox in our hands. `solo`: route one message, because a router died with a batch."""
+
+    endpoint_id: int
+    token: int
+    solo: bool
+
+
+class LeaseLost(Exception):
+    """Another worker has taken over: nothing of ours may be written any more."""
+
+
+_FREE_SLOTS = """
+    e.max_in_flight - (
+        SELECT count(*) FROM conversations_lane busy
+        WHERE busy.endpoint_id = e.id AND busy.lease_until > now()
+    )
+"""
+_NEXT_GATE = f"""
+    SELECT g.endpoint_id, slots.free, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
+           e.max_per_second, g.tokens, extract(epoch FROM now() - g.tokens_at)::float
+    FROM endpoints_endpointgate g JOIN endpoints_endpoint e ON e.id = g.endpoint_id
+    CROSS JOIN LATERAL (SELECT {_FREE_SLOTS} AS free) slots
+    WHERE e.status = 'active'
+      AND (g.paused_at IS NULL OR g.pause_reason = 'credentials'
+           AND g.served_at < now() - make_interval(secs => {PROBE_PAUSED_EVERY_SECONDS}))
+      AND (g.closed_until IS NULL OR g.closed_until <= now())
+      AND (g.token_refresh_until IS NULL OR g.token_refresh_until <= now())
+      AND (g.circuit <> 'half_open' OR NOT EXISTS (
+           SELECT FROM conversations_lane p WHERE p.id = g.probe_lane AND p.lease_until > now()))
+      AND EXISTS (SELECT FROM conversations_lane l WHERE l.endpoint_id = g.endpoint_id AND l.due_at <= now())
+      AND slots.free > 0
+      AND NOT (e.id = ANY(%s))
+    ORDER BY g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
+"""
+_CLAIM_LANES = """
+    WITH due AS (
+        SELECT id, lease_until IS NOT NULL AS died FROM conversations_lane
+        WHERE endpoint_id = %s AND due_at <= now() AND (lease_until IS NULL OR lease_until <= now())
+          AND (deaths = 0 OR %s)
+        ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE conversations_lane l
+    SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s),
+        token = l.token + 1, deaths = l.deaths + due.died::int
+    FROM due WHERE due.id = l.id
+    RETURNING l.id, l.token, l.endpoint_id, l.deaths
+"""
+# A lane's due time: the end of its lease, or what its lowest unfinished delivery says.
+_RECOMPUTE = f"""
+    UPDATE conversations_lane l SET due_at = COALESCE(l.lease_until, head.due_at)
+    FROM (
+        SELECT lane.id, (
+            SELECT CASE d.state WHEN 'held' THEN NULL ELSE d.due_at END
+            FROM conversations_delivery d
+            WHERE d.lane_id = lane.id AND d.state IN {tuple(state.value for state in UNFINISHED)}
+            ORDER BY d.id LIMIT 1
+        ) AS due_at
+        FROM conversations_lane lane WHERE lane.id = ANY(%s)
+    ) head
+    WHERE head.id = l.id
+"""
+_RENEW = """
+    UPDATE conversations_lane l
+    SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s)
+    FROM unnest(%s::bigint[], %s::bigint[]) AS mine(id, token)
+    WHERE l.id = mine.id AND l.token = mine.token AND l.lease_until > now()
+    RETURNING l.id
+"""
+_LOCK_LANES = """
+    SELECT id, token FROM conversations_lane WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+"""
+_CLAIM_INBOX = """
+    WITH next AS (
+        SELECT i.endpoint_id, i.lease_until IS NOT NULL AS died FROM endpoints_inbox i
+        WHERE (i.lease_until IS NULL OR i.lease_until <= now())
+          AND EXISTS (
+              SELECT FROM conversations_message m
+              WHERE m.endpoint_id = i.endpoint_id AND m.state = 'received'
+                AND (m.wake_at IS NULL OR m.wake_at <= now())
+          )
+        ORDER BY i.served_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE endpoints_inbox i
+    SET lease_until = now() + make_interval(secs => %s), token = i.token + 1, served_at = now(),
+        solo_through = CASE WHEN next.died THEN GREATEST(i.solo_through, (
+            SELECT max(id) FROM (
+                SELECT id FROM conversations_message m
+                WHERE m.endpoint_id = i.endpoint_id AND m.state = 'received' ORDER BY id LIMIT %s
+            ) batch)) ELSE i.solo_through END
+    FROM next WHERE next.endpoint_id = i.endpoint_id
+    RETURNING i.endpoint_id, i.token, i.solo_through IS NOT NULL
+"""
+_RELEASE_INBOX = """
+    UPDATE endpoints_inbox i
+    SET lease_until = NULL,
+        solo_through = CASE WHEN %s THEN (
+            SELECT max(id) FROM conversations_message m
+            WHERE m.endpoint_id = i.endpoint_id AND m.state = 'received'
+        ) WHEN EXISTS (
+            SELECT FROM conversations_message m
+            WHERE m.endpoint_id = i.endpoint_id AND m.state = 'received' AND m.id <= i.solo_through
+        ) THEN i.solo_through END
+    WHERE i.endpoint_id = %s AND i.token = %s RETURNING i.endpoint_id
+"""
+_MISSING_LANES = """
+    INSERT INTO conversations_lane
+        (conversation_id, endpoint_id, environment_id, organization_id, token, deaths)
+    SELECT c, e, env, org, 0, 0 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
+        AS wanted(c, e, env, org)
+    ON CONFLICT (conversation_id, endpoint_id) DO NOTHING
+"""
+_FIND_LANES = """
+    SELECT l.id, l.conversation_id, l.endpoint_id FROM conversations_lane l
+    JOIN (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::bigint[])) AS wanted(c, e)
+      ON l.conversation_id = wanted.c AND l.endpoint_id = wanted.e
+"""
+_NEXT_DUE = """
+    SELECT extract(epoch FROM LEAST(
+        (SELECT min(due_at) FROM conversations_lane WHERE due_at > now()),
+        (SELECT min(wake_at) FROM conversations_message WHERE state = 'received' AND wake_at > now())
+    ) - now())::float
+"""
+_LOST_LANES = f"""
+    SELECT l.id FROM conversations_lane l
+    WHERE l.due_at IS NULL AND EXISTS (
+        SELECT FROM conversations_delivery d
+        WHERE d.lane_id = l.id AND d.state IN ('queued', 'sending', 'verifying')
+    ) AND 'held' <> (
+        SELECT d.state FROM conversations_delivery d
+        WHERE d.lane_id = l.id AND d.state IN {tuple(state.value for state in UNFINISHED)}
+        ORDER BY d.id LIMIT 1
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Where a lane belongs: its conversation and endpoint, and their environment and organization."""
+
+    conversation_id: UUID
+    endpoint_id: int
+    environment_id: int
+    organization_id: int
+
+
+@contextmanager
+def unsynchronised() -> Any:
+    """A transaction whose loss in a crash of the database costs nothing: no wait for the disk."""
+    with transaction.atomic():
+        _execute("SET LOCAL synchronous_commit = off")
+        yield
+
+
+def claim_lanes(limit: int, *, suspects: bool, without: Sequence[int] = ()) -> Turn | None:
+    """Take up to `limit` due lanes of the endpoint that was served least recently; in the caller's
+    transaction. `suspects`: also lanes with which a worker died before. `without`: endpoint ids to leave.
+    None when no endpoint has due work and an open gate."""
+    gate = _one(_NEXT_GATE, [list(without)])
+    if gate is None:
+        return None
+    endpoint_id, free, probing, rate, tokens, elapsed = gate
+    tokens = min(max(rate or 0.0, 1.0), tokens + elapsed * rate) if rate else float(limit)
+    take = 1 if probing else min(free, limit, int(tokens))
+    lease = settings.LEASE_SECONDS
+    rows = _all(_CLAIM_LANES, [endpoint_id, suspects, take, lease, lease]) if take else []
+    _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)
+    return Turn(endpoint_id, tuple(LaneClaim(*row) for row in rows))
+
+
+def suspects_are_due() -> bool:
+    """Whether lanes wait with which a worker died before: they are claimed only by a worker that is idle."""
+    row = _one("SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now() AND deaths > 0)")
+    return bool(row and row[0])
+
+
+def renew(claims: Iterable[tuple[int, int]]) -> set[int]:
+    """Prolong the leases of (lane id, token) pairs. Returns the lanes that are still ours."""
+    pairs = list(claims)
+    if not pairs:
+        return set()
+    lease = settings.LEASE_SECONDS
+    rows = _all(_RENEW, [lease, lease, [lane for lane, _ in pairs], [token for _, token in pairs]])
+    return {row[0] for row in rows}
+
+
+def lock_lanes(lane_ids: Iterable[int]) -> dict[int, int]:
+    """Lock lanes in the order of their ids; lane id → current token."""
+    return dict(_all(_LOCK_LANES, [sorted(lane_ids)]))
+
+
+def lanes_for(tenants: Iterable[Tenant]) -> dict[tuple[UUID, int], int]:
+    """The locked lanes of these (conversation, endpoint) pairs, made where missing."""
+    found = make_lanes(tenants)
+    lock_lanes(found.values())
+    return found
+
+
+def make_lanes(tenants: Iterable[Tenant]) -> dict[tuple[UUID, int], int]:
+    """The lanes of these (conversation, endpoint) pairs, made where missing, not locked."""
+    wanted = list(dict.fromkeys(tenants))
+    if not wanted:
+        return {}
+    conversations = [tenant.conversation_id for tenant in wanted]
+    endpoints = [tenant.endpoint_id for tenant in wanted]
+    environments = [tenant.environment_id for tenant in wanted]
+    organizations = [tenant.organization_id for tenant in wanted]
+    _execute(_MISSING_LANES, [conversations, endpoints, environments, organizations])
+    rows = _all(_FIND_LANES, [conversations, endpoints])
+    return {(conversation, endpoint): lane for lane, conversation, endpoint in rows}
+
+
+def release(lane_ids: Sequence[int]) -> None:
+    """Give back lanes whose work is recorded, and set when they are due next. Lock them first."""
+    _execute(
+        "UPDATE conversations_lane SET lease_until = NULL, deaths = 0 WHERE id = ANY(%s)", [list(lane_ids)]
+    )
+    recompute(lane_ids)
+
+
+def recompute(lane_ids: Sequence[int]) -> None:
+    """Set when these lanes are due next, from their heads. Lock them first; all who change a delivery do."""
+    _execute(_RECOMPUTE, [list(lane_ids)])
+
+
+def claim_inbox() -> InboxClaim | None:
+    """Take the waiting inbox that was served least recently; commit before routing."""
+    row = _one(_CLAIM_INBOX, [settings.LEASE_SECONDS, ROUTING_BATCH])
+    return InboxClaim(*row) if row else None
+
+
+def release_inbox(claim: InboxClaim, *, solo: bool = False) -> None:
+    """Give an inbox back; in the transaction that routes. `solo`: what waits is to be routed one by one.
+    Raises LeaseLost if it is another's by now."""
+    if _one(_RELEASE_INBOX, [solo, claim.endpoint_id, claim.token]) is None:
+        raise LeaseLost
+
+
+def lock_inbox(claim: InboxClaim) -> None:
+    """Lock a claimed inbox for the rest of the transaction. Raises LeaseLost if it is another's by now."""
+    sql = "SELECT 1 FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE"
+    if _one(sql, [claim.endpoint_id, claim.token]) is None:
+        raise LeaseLost
+
+
+def seconds_to_next() -> float | None:
+    """Seconds until something that is not due yet will be; None if nothing is planned."""
+    row = _one(_NEXT_DUE)
+    return row[0] if row else None
+
+
+def database_now() -> datetime:
+    """The time of the current transaction, by the database's clock."""
+    now: datetime = _one("SELECT now()")[0]
+    return now
+
+
+def work_is_due() -> bool:
+    """Whether a message waits to be routed or a lane is due."""
+    row = _one(
+        "SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now())"
+        " OR EXISTS (SELECT FROM conversations_message WHERE state = 'received'"
+        " AND (wake_at IS NULL OR wake_at <= now()))"
+    )
+    return bool(row and row[0])
+
+
+def heal_lost_lanes() -> int:
+    """Give a due time to lanes that have open work, none, and no hold. Returns how many (expected: 0)."""
+    lanes = [row[0] for row in _all(_LOST_LANES)]
+    if not lanes:
+        return 0
+    with transaction.atomic():
+        lock_lanes(lanes)
+        recompute(lanes)
+    return len(lanes)
+
+
+def _serve_gate(
+    endpoint_id: int, probing: bool, rows: Sequence[Sequence[Any]], tokens: float, *, limited: bool
+) -> None:
+    probe = rows[0][0] if probing and rows else None
+    _execute(
+        "UPDATE endpoints_endpointgate SET served_at = clock_timestamp(),"
+        " circuit = CASE WHEN %s::bigint IS NOT NULL AND circuit = 'open' THEN 'half_open' ELSE circuit END,"
+        " probe_lane = COALESCE(%s, probe_lane),"
+        " tokens = CASE WHEN %s THEN %s ELSE tokens END,"
+        " tokens_at = CASE WHEN %s THEN now() ELSE tokens_at END"
+        " WHERE endpoint_id = %s",
+        [probe, probe, limited, tokens, limited, endpoint_id],
+    )
+
+
+def _execute(sql: str, parameters: Sequence[Any] = ()) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+
+
+def _one(sql: str, parameters: Sequence[Any] = ()) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchone()
+
+
+def _all(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[Any] = cursor.fetchall()
+        return rows

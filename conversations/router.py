@@ -1,0 +1,295 @@
+"""Routes what an endpoint sent: a batch in the order received, in one short transaction.
+
+Reads each message, finds its conversation, decides by the rules and puts deliveries into lanes. Locks are
+always taken in the order inbox, conversations, participants, lanes, each by id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import Error, InterfaceError, OperationalError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from conversations import queue
+from conversations.finding import Acquaintance, OverlapsOurOwnWork
+from conversations.models import (
+    Attachment,
+    Conversation,
+    Message,
+    MessageState,
+    Participant,
+)
+from conversations.planning import Plans
+from conversations.queue import InboxClaim, LeaseLost
+from conversations.reading import read
+from endpoints.adapters.base import Adapter, Unreadable
+from endpoints.canonical import (
+    CanonicalMessage,
+    Comment,
+    Operation,
+    decode_attributes,
+    encode_attributes,
+    to_json,
+)
+from endpoints.configs import EndpointConfigs, LoadedEndpoint
+from oneio.bulk import update_rows
+from routing import changes
+from routing.decision import Decision, Facts, Fate, decide
+from routing.mapping import MappingError
+from routing.rules import RuleBook, Rules
+
+log = logging.getLogger(__name__)
+POSTPONE = timedelta(seconds=1)
+REASON_LENGTH = 40
+
+
+def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
+    """Route one batch of the endpoint whose turn it is. False when nothing waits anywhere."""
+    with queue.unsynchronised():
+        claim = queue.claim_inbox()
+        if claim is None:
+            return False
+        if claim.solo:
+            _count_death(claim)
+    try:
+        with transaction.atomic():
+            queue.lock_inbox(claim)
+            endpoint = configs.get(claim.endpoint_id)
+            Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim)).route()
+            queue.release_inbox(claim)
+    except LeaseLost:
+        pass  # whoever took over does the same work from the start
+    except (OperationalError, InterfaceError):
+        _let_go(claim)
+        raise
+    except Exception as error:  # noqa: BLE001 (one message must not stop the others)
+        _isolate(claim, error)
+    return True
+
+
+def route_again(messages: Iterable[Message]) -> int:
+    """Route messages whose routing failed, or that could not be read, once more. Returns how many."""
+    failed = Message.objects.filter(
+        pk__in=[message.pk for message in messages], state__in=[MessageState.HELD, MessageState.FAULTY]
+    )
+    return failed.update(state=MessageState.RECEIVED, reason="", wake_at=None, routed_at=None, deaths=0)
+
+
+def _let_go(claim: InboxClaim) -> None:
+    """After a deadlock the next round may try at once; without a connection the lease runs out."""
+    with suppress(Error, LeaseLost), transaction.atomic():
+        queue.lock_inbox(claim)
+        queue.release_inbox(claim)
+
+
+def _isolate(claim: InboxClaim, error: Exception) -> None:
+    """A batch failed inside oneio: route its messages one at a time, and hold the one that fails alone."""
+    # The error's text may quote the ticket: only its kind is logged.
+    log.error("Routing failed inside oneio: %s", type(error).__name__)
+    with suppress(LeaseLost), transaction.atomic():
+        queue.lock_inbox(claim)
+        if claim.solo:
+            Message.objects.filter(pk__in=[message.pk for message in _waiting(claim)]).update(
+                state=MessageState.HELD,
+                reason=type(error).__name__[:REASON_LENGTH],
+                routed_at=Now(),
+                wake_at=None,
+            )
+        queue.release_inbox(claim, solo=not claim.solo)
+
+
+def _waiting(claim: InboxClaim) -> list[Message]:
+    awake = Q(wake_at=None) | Q(wake_at__lte=Now())
+    waiting = Message.objects.waiting().filter(awake, endpoint_id=claim.endpoint_id)
+    return list(waiting.select_related("body")[: 1 if claim.solo else queue.ROUTING_BATCH])
+
+
+def _count_death(claim: InboxClaim) -> None:
+    """In solo mode the one message to be routed is counted before it is touched, so that a crash shows."""
+    for message in _waiting(claim):
+        row = Message.objects.filter(pk=message.pk)
+        if message.deaths >= queue.CRASHES_MEAN_HELD:
+            row.update(state=MessageState.HELD, reason="crashed", wake_at=None, routed_at=Now())
+        else:
+            row.update(deaths=F("deaths") + 1)
+
+
+@dataclass(slots=True)
+class Heard:
+    """One message that was read, with where it belongs and what is new in it."""
+
+    message: Message
+    canonical: CanonicalMessage
+    conversation: Conversation
+    participant: Participant
+    shadow_before: dict[str, Any]
+    changed: dict[str, object] = field(default_factory=dict)
+    comments: tuple[Comment, ...] = ()
+
+
+class Batch:
+    """Some messages of one endpoint, routed together."""
+
+    def __init__(self, endpoint: LoadedEndpoint, rules: Rules, messages: Sequence[Message]) -> None:
+        self.endpoint = endpoint
+        self.adapter: Adapter = endpoint.adapter
+        self.rules = rules
+        self.messages = messages
+        self.plans = Plans()
+        self.now = queue.database_now()
+
+    def route(self) -> None:
+        """Decide on every message and write down all that follows."""
+        read_ones = self._new_ones(self._read_all())
+        self.acquaintance = Acquaintance(self.endpoint, read_ones)
+        for message, canonical in read_ones:
+            self._route_one(message, canonical)
+        self._save()
+
+    def _read_all(self) -> list[tuple[Message, CanonicalMessage]]:
+        readable = []
+        for message in self.messages:
+            try:
+                canonical = read(message, self.adapter)
+            except Unreadable as problem:
+                self._end(message, MessageState.FAULTY, "unreadable", str(problem))
+                continue
+            self._note(message, canonical)
+            readable.append((message, canonical))
+        return readable
+
+    def _note(self, message: Message, canonical: CanonicalMessage) -> None:
+        message.entity_type = canonical.entity_type
+        message.operation = canonical.operation
+        message.external_id = canonical.external_id
+        message.number = canonical.number
+        message.event_id = canonical.event_id[:255]
+        message.body.canonical = to_json(canonical)
+
+    def _new_ones(
+        self, readable: list[tuple[Message, CanonicalMessage]]
+    ) -> list[tuple[Message, CanonicalMessage]]:
+        """Without those whose event id the sender has used before."""
+        seen = self._events_seen([message for message, _ in readable])
+        fresh = []
+        for message, canonical in readable:
+            if message.event_id and message.event_id in seen:
+                self._end(message, MessageState.DUPLICATE, "same_event")
+                continue
+            seen.add(message.event_id)
+            fresh.append((message, canonical))
+        return fresh
+
+    def _events_seen(self, messages: list[Message]) -> set[str]:
+        events = {message.event_id for message in messages if message.event_id}
+        if not events:
+            return set()
+        earlier = Message.objects.filter(endpoint_id=self.endpoint.id, event_id__in=events)
+        earlier = earlier.exclude(pk__in=[message.pk for message in messages])
+        return set(earlier.values_list("event_id", flat=True))
+
+    def _route_one(self, message: Message, canonical: CanonicalMessage) -> None:
+        try:
+            conversation, participant = self.acquaintance.introduce(message, canonical)
+        except OverlapsOurOwnWork:
+            message.wake_at = self.now + POSTPONE
+            return
+        message.conversation = conversation
+        heard = self._hear(message, canonical, conversation, participant)
+        if heard is None:
+            self._end(message, MessageState.ECHO, "nothing_new")
+        elif canonical.operation is Operation.ATTACH:
+            self._keep_files(heard)
+        else:
+            self._decide(heard)
+
+    def _hear(
+        self,
+        message: Message,
+        canonical: CanonicalMessage,
+        conversation: Conversation,
+        participant: Participant,
+    ) -> Heard | None:
+        """Bring the sender's shadow up to date. None when the message tells nothing new."""
+        before = participant.shadow
+        shadow, changed = changes.heard(changes.from_json(before), canonical.attributes, canonical.codes)
+        participant.shadow = changes.to_json(shadow)
+        comments = self.acquaintance.new_comments(participant, canonical)
+        files = self.acquaintance.new_attachments(participant, canonical)
+        own_create = bool(canonical.effect_key) and canonical.operation is Operation.CREATE
+        own = own_create and self.acquaintance.is_ours(participant, canonical.effect_key)
+        if own or changes.is_echo(canonical.operation, changed, comments, files):
+            return None
+        return Heard(message, canonical, conversation, participant, before, dict(changed), comments)
+
+    def _keep_files(self, heard: Heard) -> None:
+        stored = [file.stored for file in heard.canonical.attachments if file.stored]
+        Attachment.objects.filter(pk__in=stored).update(conversation=heard.conversation)
+        self._end(heard.message, MessageState.PROCESSED, "file_kept")
+
+    def _decide(self, heard: Heard) -> None:
+        facts = Facts(
+            message=heard.canonical,
+            changed=heard.changed,  # type: ignore[arg-type]
+            new_comments=heard.comments,
+            tickets=self.plans.tickets(
+                heard.conversation, self.acquaintance.participants_of(heard.conversation)
+            ),
+            variables=decode_attributes(heard.conversation.variables),
+        )
+        candidates = self.rules.routing.candidates(self.endpoint.id, heard.canonical.entity_type)
+        try:
+            decision = decide(candidates, facts)
+        except MappingError as problem:
+            heard.participant.shadow = heard.shadow_before  # routed again, it must still be news
+            self._end(heard.message, MessageState.HELD, "mapping_failed", str(problem))
+            return
+        self._follow(heard, facts, decision)
+
+    def _follow(self, heard: Heard, facts: Facts, decision: Decision) -> None:
+        heard.conversation.variables = encode_attributes(decision.variables)
+        self._end(heard.message, _STATES[decision.fate], decision.reason)
+        for route in decision.routes:
+            self.plans.add(heard.message, heard.conversation, route, facts)
+
+    def _end(self, message: Message, state: MessageState, reason: str, problem: str = "") -> None:
+        message.state = state
+        message.reason = reason[:REASON_LENGTH]
+        message.routed_at = self.now
+        message.wake_at = None
+        if problem:
+            message.body.problem = problem
+
+    def _save(self) -> None:
+        self.plans.invite(self.acquaintance)
+        self.acquaintance.save()
+        self.plans.save()
+        update_rows([message.body for message in self.messages], "canonical", "problem")
+        update_rows(
+            self.messages,
+            "state",
+            "reason",
+            "entity_type",
+            "operation",
+            "external_id",
+            "number",
+            "event_id",
+            "conversation",
+            "routed_at",
+            "wake_at",
+        )
+
+
+_STATES = {
+    Fate.ROUTED: MessageState.ROUTED,
+    Fate.UNMATCHED: MessageState.UNMATCHED,
+    Fate.PROCESSED: MessageState.PROCESSED,
+    Fate.DROPPED: MessageState.DROPPED,
+}

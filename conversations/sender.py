@@ -1,0 +1,193 @@
+"""Carries out one claimed delivery on an HTTP thread: maps, renders, sends. Touches no database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from conversations.queue import LaneClaim
+from endpoints.adapters.base import Action, Adapter, Command, EntityConfig, Plan, Reference, Unrenderable
+from endpoints.canonical import (
+    Comment,
+    Operation,
+    Value,
+    comment_from_json,
+    decode_attributes,
+    from_json,
+)
+from endpoints.configs import LoadedEndpoint
+from endpoints.http import HttpClient
+from endpoints.outcomes import Failure, Outcome, Result, Verification
+from routing import changes
+from routing.compiled import RoutingRule
+from routing.decision import comment_document, message_context
+from routing.mapping import MappingError, moved
+from routing.mapping import evaluate as results_of
+
+log = logging.getLogger(__name__)
+COMMENT = "comment"
+"""The target name of the mapping that words a comment."""
+RECORD = "record"
+WRITE_BACK = "write_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed delivery with everything that is needed to carry it out elsewhere."""
+
+    claim: LaneClaim
+    delivery_id: int
+    attempt_id: UUID
+    look_up: bool
+    part: str
+    effect_key: str
+    endpoint: LoadedEndpoint
+    entity: EntityConfig
+    rule: RoutingRule
+    canonical: Mapping[str, Any]
+    snapshot: Mapping[str, Any]
+    target: Reference | None
+    shadow: Mapping[str, Any]
+    partner: Reference | None
+    since: datetime
+    """When the attempt that is in doubt began; for a look-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a job. Exactly one of `outcome` and `verification` is set."""
+
+    job: Job
+    outcome: Outcome | None = None
+    verification: Verification | None = None
+    action: Action | None = None
+    repeatable: bool = True
+    steps: int = 1
+    sent: Mapping[str, Value] = field(default_factory=dict)
+    nothing_to_do: bool = False
+    mapping_failed: bool = False
+    no_ticket: bool = False
+
+
+def perform(job: Job, http: HttpClient) -> Done:
+    """Carry the job out. Never raises: what goes wrong inside oneio is an outcome too."""
+    try:
+        return _perform(job, job.endpoint.adapter, http)
+    except MappingError as problem:
+        return Done(job, _refusal(str(problem)), mapping_failed=True)
+    except Unrenderable as problem:
+        return Done(job, _refusal(str(problem)), mapping_failed=True)
+    except Exception as error:  # noqa: BLE001 (a bug in a mapping or adapter must not stop the worker)
+        # Its text may quote the ticket: only the kind of error is logged.
+        log.error("Delivery %s failed inside oneio: %s", job.delivery_id, type(error).__name__)
+        return Done(job, Outcome(Result.NOT_SENT, Failure.INTERNAL, code=type(error).__name__[:40]))
+
+
+def _perform(job: Job, adapter: Adapter, http: HttpClient) -> Done:
+    command = command_for(job, adapter)
+    if command is None:
+        return Done(job, _refusal("The target has no ticket for this conversation yet."), no_ticket=True)
+    if command.action is Action.UPDATE and not command.attributes:
+        nothing = Outcome(Result.CONFIRMED, code="nothing_to_change")
+        return Done(job, nothing, action=command.action, nothing_to_do=True)
+    plan = adapter.render(command)
+    if job.look_up and not plan.repeatable:
+        return _done(job, plan, verification=adapter.verify(command, job.since, http))
+    # What may be done twice need not be looked up: it is done again. A create in doubt whose ticket has
+    # made itself known meanwhile has become an update.
+    return _done(job, plan, outcome=_send(job, plan, adapter, http))
+
+
+def _send(job: Job, plan: Plan, adapter: Adapter, http: HttpClient) -> Outcome:
+    try:
+        return adapter.send(plan, http)
+    except Exception as error:  # noqa: BLE001 (the request may have gone out before the adapter failed)
+        log.error("Delivery %s failed while it was sent: %s", job.delivery_id, type(error).__name__)
+        return Outcome(Result.UNKNOWN, Failure.INTERNAL, code=type(error).__name__[:40])
+
+
+def _done(
+    job: Job, plan: Plan, outcome: Outcome | None = None, verification: Verification | None = None
+) -> Done:
+    return Done(
+        job,
+        outcome,
+        verification,
+        action=plan.command.action,
+        repeatable=plan.repeatable,
+        steps=len(plan.steps),
+        sent=plan.command.attributes,
+    )
+
+
+def command_for(job: Job, adapter: Adapter) -> Command | None:
+    """What is to be done at the target; None where there is no ticket and none may be created.
+
+    The same job always gives the same command: counters and variables come from the snapshot.
+    """
+    command = Command(
+        action=Action.WRITE_BACK,
+        entity=job.entity,
+        effect_key=job.effect_key,
+        target=job.target,
+        partner=job.partner,
+        message_type=job.rule.message_type,
+    )
+    if job.part == WRITE_BACK:
+        return command if job.target else None
+    if job.part == RECORD:
+        return _record(job, adapter, command)
+    return replace(command, action=Action.COMMENT, comment=_comment(job, adapter)) if job.target else None
+
+
+def _record(job: Job, adapter: Adapter, command: Command) -> Command | None:
+    rows = tuple(row for row in job.rule.outbound if row.target != COMMENT)
+    outbound = _canonical_names(adapter, results_of(rows, _context(job, adapter)))
+    if job.target is None:
+        wanted = Operation.CREATE in job.rule.operations
+        return replace(command, action=Action.CREATE, attributes=outbound) if wanted else None
+    shadow = changes.from_json(job.shadow)
+    rule, changed = job.rule, job.snapshot["changed"]
+    touched = moved(rows, changed, variables=rule.variables, conversation=rule.conversation)
+    touched = frozenset(adapter.attribute_name(name) for name in touched)
+    return replace(command, action=Action.UPDATE, attributes=changes.to_send(shadow, outbound, touched))
+
+
+def _comment(job: Job, adapter: Adapter) -> Comment:
+    comment = comment_from_json(job.snapshot["comment"])
+    wording = tuple(row for row in job.rule.outbound if row.target == COMMENT)
+    worded = results_of(wording, _context(job, adapter)).get(COMMENT)
+    return replace(comment, text=str(worded)) if worded else comment
+
+
+def _context(job: Job, adapter: Adapter) -> dict[str, Any]:
+    snapshot = job.snapshot
+    document = message_context(
+        from_json(job.canonical),
+        decode_attributes(snapshot["changed"]),
+        decode_attributes(snapshot["conversation"]),
+        decode_attributes(snapshot["variables"]),
+        _target_known(job, adapter),
+    )
+    if snapshot["comment"]:
+        document["comment"] = comment_document(comment_from_json(snapshot["comment"]))
+    return document
+
+
+def _target_known(job: Job, adapter: Adapter) -> dict[str, Value]:
+    """What the target is known to have, also under the names that the rule's author wrote."""
+    known = changes.from_json(job.shadow).known
+    written = {row.target: adapter.attribute_name(row.target) for row in job.rule.outbound}
+    return {**known, **{target: known[name] for target, name in written.items() if name in known}}
+
+
+def _canonical_names(adapter: Adapter, outbound: Mapping[str, Value]) -> dict[str, Value]:
+    return {adapter.attribute_name(name): value for name, value in outbound.items()}
+
+
+def _refusal(sentence: str) -> Outcome:
+    return Outcome(Result.NOT_SENT, Failure.DATA, detail=sentence)

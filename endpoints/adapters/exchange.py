@@ -1,0 +1,150 @@
+"""One step of a plan spoken over HTTP: request built, answer classified, nothing decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from endpoints.adapters.base import EndpointConfig, Reference, Step
+from endpoints.canonical import Attributes
+from endpoints.http import HttpAnswer, HttpClient, HttpFailure, HttpRequest
+from endpoints.outcomes import Outcome, RemoteItem, Result, classify_answer, classify_failure
+
+DETAIL_LENGTH = 2000
+DEADLINE_MARGIN = 20.0
+"""Seconds that a whole exchange may last beyond the read time-out."""
+
+Complaint = Callable[[Any], str | None]
+"""Says what is wrong with the parsed body of an answer whose status looks like success; None if nothing."""
+
+
+def no_complaint(body: Any) -> str | None:
+    """Accepts every body: for answers that are empty by design."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What one request came to, the parsed body of its answer (None when it has no JSON) and its headers."""
+
+    outcome: Outcome
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def confirmed(self) -> bool:
+        """True when the request was certainly carried out."""
+        return self.outcome.confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Speaks an endpoint's steps over HTTP with its credentials.
+
+    `explain` finds the remote system's own words in the body of a refusal. `status_of` lets a system that
+    answers with a misleading status name the one that it means.
+    """
+
+    endpoint: EndpointConfig
+    http: HttpClient
+    explain: Callable[[Any], str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    auth: tuple[str, str] | None = None
+    read_timeout: float = 70.0
+    status_of: Callable[[HttpAnswer], int] = lambda answer: answer.status
+
+    def ask(self, step: Step, *, repeatable: bool = True, complaint: Complaint = no_complaint) -> Exchange:
+        """Send one step once. Never raises for what the remote system or the network does."""
+        try:
+            answer = self.http.send(self._request(step))
+        except HttpFailure as failure:
+            outcome = classify_failure(failure.phase, failure.reason, failure.message, repeatable=repeatable)
+            return Exchange(replace(outcome, request=as_sent(step)))
+        return self._classified(step, answer, repeatable, complaint)
+
+    def _classified(self, step: Step, answer: HttpAnswer, repeatable: bool, complaint: Complaint) -> Exchange:
+        body = answer.json()
+        # The endpoint's own codes are about what we do there; a question is answered by any 2xx.
+        success = frozenset() if step.method == "GET" else self.endpoint.success_codes
+        outcome = classify_answer(
+            self.status_of(answer),
+            answer.headers,
+            repeatable=repeatable,
+            success=success,
+            unrecoverable=self.endpoint.unrecoverable_codes,
+            body_failure=complaint(body),
+            now=datetime.now(UTC),
+        )
+        said = answer.text if body is None else self.explain(body)
+        detail = "" if outcome.confirmed else said[:DETAIL_LENGTH]
+        return Exchange(
+            replace(outcome, detail=detail or outcome.detail, request=as_sent(step)), body, answer.headers
+        )
+
+    def _request(self, step: Step) -> HttpRequest:
+        text = step.body if isinstance(step.body, str) else None
+        return HttpRequest(
+            method=step.method,
+            url=self.endpoint.base_url.rstrip("/") + step.path,
+            headers={"Accept": "application/json", **self.headers, **step.headers},
+            params=step.query,
+            json=step.body if text is None else None,
+            body=text,
+            auth=self.auth,
+            read_timeout=self.read_timeout,
+            deadline=self.read_timeout + DEADLINE_MARGIN,
+        )
+
+
+@dataclass(slots=True)
+class Progress:
+    """What the steps of one plan have achieved so far."""
+
+    external_id: str = ""
+    number: str = ""
+    link: str = ""
+    written: dict[str, Any] = field(default_factory=dict)
+    items: tuple[RemoteItem, ...] = ()
+    status: int | None = None
+    detail: str = ""
+    request: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def towards(cls, target: Reference | None) -> Self:
+        """Progress on a ticket that is there already, or on none yet."""
+        return cls(target.external_id, target.number, target.link) if target else cls()
+
+    def add(self, outcome: Outcome) -> Outcome:
+        """Remember a step; of those confirmed, the first is what the attempt shows as its request."""
+        if outcome.confirmed:
+            self.request = self.request or outcome.request
+            self.status = self.status or outcome.status
+        return outcome
+
+    def note(self, attributes: Attributes) -> None:
+        """Remember attributes that the target has confirmed."""
+        self.written.update(attributes)
+
+    def finished(self) -> Outcome:
+        """Every step was confirmed."""
+        return self.onto(
+            Outcome(Result.CONFIRMED, status=self.status, detail=self.detail, request=self.request)
+        )
+
+    def onto(self, outcome: Outcome) -> Outcome:
+        """The outcome of the plan: that of its last step, with everything that was done before it."""
+        return replace(
+            outcome,
+            external_id=self.external_id,
+            number=self.number,
+            link=self.link,
+            written=dict(self.written),
+            items=self.items,
+        )
+
+
+def as_sent(step: Step) -> dict[str, object]:
+    """A step as an attempt shows it: the request without credentials."""
+    return {"method": step.method, "path": step.path, "query": dict(step.query), "body": step.body}

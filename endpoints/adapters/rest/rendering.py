@@ -1,0 +1,154 @@
+"""A command as one request of a REST system, by its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from endpoints.adapters.base import (
+    Action,
+    Command,
+    EndpointConfig,
+    EntityConfig,
+    Plan,
+    Reference,
+    Step,
+    Unrenderable,
+)
+from endpoints.adapters.rest.declaration import Field, Request, RestDeclaration
+from endpoints.adapters.rest.templates import (
+    MissingValue,
+    TemplateError,
+    fill,
+    fill_texts,
+    fill_url,
+    paths_read,
+)
+from endpoints.adapters.rest.values import native_value, plain_value, zone_of
+from endpoints.canonical import Attributes, Comment, Visibility
+from oneio.paths import MISSING, compile_path
+
+_ONCE_ONLY = frozenset({Action.CREATE, Action.COMMENT})
+
+
+def render(endpoint: EndpointConfig, declaration: RestDeclaration, command: Command) -> Plan:
+    """The plan: the one request that the declaration has for this action. Raises Unrenderable."""
+    request = request_for(declaration, command.action)
+    step = step_of(request, command.action.value, values_of(endpoint, declaration, command))
+    repeatable = command.action not in _ONCE_ONLY if request.repeatable is None else request.repeatable
+    return Plan(command, (step,), repeatable)
+
+
+def request_for(declaration: RestDeclaration, action: Action) -> Request:
+    """The declared request. Raises Unrenderable when there is none."""
+    request: Request | None = getattr(declaration.operations, action.value)
+    if request is None:
+        raise Unrenderable(
+            f"This system's declaration has no operations.{action.value}, so it cannot be asked to do that. "
+            "Add it, or change the rule."
+        )
+    return request
+
+
+def step_of(request: Request, purpose: str, values: Mapping[str, Any]) -> Step:
+    """The request with its templates filled in. Raises Unrenderable."""
+    try:
+        body = fill(request.body, values)
+        return Step(
+            purpose=purpose,
+            method=request.method,
+            path=fill_url(request.path, values),
+            query=fill_texts(request.query, values),
+            headers=fill_texts(request.headers, values),
+            body=None if body is MISSING else body,
+        )
+    except (TemplateError, MissingValue) as error:
+        raise Unrenderable(f"operations.{purpose}: {error}") from None
+
+
+def values_of(endpoint: EndpointConfig, declaration: RestDeclaration, command: Command) -> dict[str, Any]:
+    """All that the templates of a command may use: see docs of the REST endpoint type."""
+    times, zone = declaration.times, zone_of(declaration.times, endpoint)
+    return {
+        **entity_values(endpoint, command.entity),
+        "attributes": {name: plain_value(value, times, zone) for name, value in command.attributes.items()},
+        "fields": _fields(endpoint, declaration, command.attributes),
+        "target": _reference(command.target),
+        "partner": _reference(command.partner),
+        "comment": _comment(command.comment),
+        "effect_key": command.effect_key,
+        "message_type": command.message_type,
+    }
+
+
+def entity_values(endpoint: EndpointConfig, entity: EntityConfig) -> dict[str, Any]:
+    """What templates may use without a command."""
+    return {
+        "base_url": endpoint.base_url.rstrip("/"),
+        "settings": {name: value for name, value in endpoint.settings.items() if name != "declaration"},
+        "entity": {
+            "name": entity.name,
+            "kind": entity.kind.value,
+            "remote_name": entity.remote_name,
+            "selector": entity.selector,
+            "settings": entity.settings,
+        },
+    }
+
+
+def written_by(request: Request, declaration: RestDeclaration, attributes: Attributes) -> dict[str, Any]:
+    """Those of the attributes that the request's templates carry to the system."""
+    read = [path.steps for path in paths_read(request.path, request.query, request.headers, request.body)]
+    return {
+        name: value
+        for name, value in attributes.items()
+        if any(
+            _overlap(steps, carried)
+            for steps in read
+            for carried in (("attributes", name), ("fields", *_native_steps(declaration, name)))
+        )
+    }
+
+
+def _fields(endpoint: EndpointConfig, declaration: RestDeclaration, attributes: Attributes) -> dict[str, Any]:
+    """Every attribute under the system's own name; one that is not declared keeps its name."""
+    times, zone = declaration.times, zone_of(declaration.times, endpoint)
+    fields: dict[str, Any] = {}
+    for name, value in attributes.items():
+        field = declaration.attributes.get(name) or Field(name)
+        *outer, last = _native_steps(declaration, name)
+        place = fields
+        for step in outer:
+            place = place.setdefault(step, {})
+        place[last] = native_value(field, value, times, zone)
+    return fields
+
+
+def _native_steps(declaration: RestDeclaration, name: str) -> tuple[str, ...]:
+    field = declaration.attributes.get(name)
+    return tuple(str(step) for step in compile_path(field.native).steps) if field else (name,)
+
+
+def _overlap(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    common = min(len(one), len(other))
+    return one[:common] == other[:common]
+
+
+def _reference(reference: Reference | None) -> dict[str, str]:
+    if reference is None:
+        return {}
+    named = {"id": reference.external_id, "number": reference.number, "link": reference.link}
+    return {name: value for name, value in named.items() if value}
+
+
+def _comment(comment: Comment | None) -> dict[str, Any]:
+    if comment is None:
+        return {}
+    author = comment.author
+    return {
+        "id": comment.id,
+        "text": comment.text,
+        "visibility": comment.visibility.value,
+        "public": comment.visibility is Visibility.PUBLIC,
+        "author": {"id": author.id, "name": author.name, "email": author.email},
+    }

@@ -1,0 +1,117 @@
+"""Loads what adapters may know of their endpoint, as values that can go to another thread."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from django.db.models.functions import Now
+
+from endpoints.adapters import ADAPTERS
+from endpoints.adapters.base import Adapter, Capability, EndpointConfig, EntityConfig
+from endpoints.canonical import EntityKind
+from endpoints.models import Credentials, Endpoint, EntityType, UnknownPolicy
+
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEndpoint:
+    """One endpoint as a worker uses it."""
+
+    id: int
+    environment_id: int
+    organization_id: int
+    name: str
+    kind: str
+    config: EndpointConfig
+    entity_ids: dict[str, int]
+    unknown_policy: Literal["hold", "resend"]
+    max_in_flight: int
+    max_per_second: float | None
+
+    @property
+    def adapter(self) -> Adapter:
+        """A fresh adapter bound to this configuration."""
+        return ADAPTERS[self.kind](self.config)
+
+    @property
+    def wants_token(self) -> bool:
+        """True while a token must be fetched before anything can be sent."""
+        return not self.config.token and self.adapter_needs_token
+
+    @property
+    def adapter_needs_token(self) -> bool:
+        """True when this endpoint, as configured, authenticates by a token it fetches."""
+        return self.can(Capability.TOKEN) and self.adapter.uses_token()
+
+    def can(self, capability: Capability) -> bool:
+        """Whether the adapter, as configured, declares `capability`."""
+        return capability in self.adapter.capabilities
+
+
+class EndpointConfigs:
+    """Endpoints by id, read again from the database when older than a second."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[int, tuple[float, LoadedEndpoint]] = {}
+
+    def get(self, endpoint_id: int) -> LoadedEndpoint:
+        """The endpoint's configuration, at most FRESH_SECONDS old."""
+        loaded = self._loaded.get(endpoint_id)
+        if loaded is None or time.monotonic() - loaded[0] > FRESH_SECONDS:
+            loaded = (time.monotonic(), load(Endpoint.objects.get(pk=endpoint_id)))
+            self._loaded[endpoint_id] = loaded
+        return loaded[1]
+
+    def forget(self, endpoint_id: int) -> None:
+        """Read this endpoint again at the next use."""
+        self._loaded.pop(endpoint_id, None)
+
+
+def load(endpoint: Endpoint) -> LoadedEndpoint:
+    """Everything a worker needs of `endpoint`, secrets opened."""
+    entities = list(endpoint.entity_types.all())
+    policy: Literal["hold", "resend"] = "hold" if endpoint.unknown_policy == UnknownPolicy.HOLD else "resend"
+    return LoadedEndpoint(
+        id=endpoint.pk,
+        environment_id=endpoint.environment_id,
+        organization_id=endpoint.organization_id,
+        name=endpoint.name,
+        kind=endpoint.kind,
+        config=_config(endpoint, entities),
+        entity_ids={entity.name: entity.pk for entity in entities},
+        unknown_policy=policy,
+        max_in_flight=endpoint.max_in_flight,
+        max_per_second=endpoint.max_per_second,
+    )
+
+
+def _config(endpoint: Endpoint, entities: list[EntityType]) -> EndpointConfig:
+    credentials = Credentials.objects.filter(endpoint=endpoint).first()
+    live = Credentials.objects.filter(endpoint=endpoint, token_expires_at__gt=Now()).exists()
+    return EndpointConfig(
+        id=endpoint.pk,
+        name=endpoint.name,
+        base_url=endpoint.base_url.rstrip("/"),
+        timezone=ZoneInfo(endpoint.timezone),
+        settings=endpoint.settings,
+        secrets=credentials.secrets if credentials else {},
+        entities=tuple(_entity(entity) for entity in entities),
+        success_codes=frozenset(endpoint.success_codes),
+        unrecoverable_codes=frozenset(endpoint.unrecoverable_codes),
+        token=(credentials.token or "") if credentials and live else "",
+    )
+
+
+def _entity(entity: EntityType) -> EntityConfig:
+    return EntityConfig(
+        name=entity.name,
+        kind=EntityKind(entity.kind),
+        remote_name=entity.remote_name,
+        resolving_value=entity.resolving_value,
+        active=entity.status == "active",
+        settings=entity.settings,
+    )

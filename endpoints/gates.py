@@ -1,0 +1,209 @@
+"""Owns every change of an endpoint's gate: pause, throttle, circuit, token refresh; and its alerts.
+
+A gate is politeness, not safety: it decides when requests go out, never whether an effect happens twice.
+All times are the database's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Greatest, Now
+
+from endpoints.adapters.base import Token
+from endpoints.models import Alert, AlertKind, Circuit, Credentials, Endpoint, EndpointGate, EndpointStatus
+
+CIRCUIT_OPENS_AFTER = 10
+CIRCUIT_REST_SECONDS = 30
+REFUSALS_MEAN_CREDENTIALS = 3
+TOKEN_REFRESH_SECONDS = 30
+TOKEN_IS_FRESH = timedelta(seconds=60)
+TOKEN_MARGIN_SECONDS = 60
+PAUSED_FOR_CREDENTIALS = "credentials"
+SUCCESS_NOTED_EVERY = timedelta(seconds=5)
+
+
+def suspend(endpoint: Endpoint) -> None:
+    """Let nothing leave for `endpoint` until it is resumed; it goes on receiving."""
+    Endpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatus.SUSPENDED)
+
+
+def resume(endpoint: Endpoint) -> None:
+    """Let waiting deliveries leave again, in order."""
+    Endpoint.objects.filter(pk=endpoint.pk).update(status=EndpointStatus.ACTIVE)
+
+
+def pause_for_credentials(endpoint_id: int) -> None:
+    """Stop sending because the credentials were rejected, and tell people."""
+    with transaction.atomic():
+        gate = _locked(endpoint_id)
+        if gate.paused_at is None:
+            _gates(endpoint_id).update(paused_at=Now(), pause_reason=PAUSED_FOR_CREDENTIALS, served_at=Now())
+        raise_alert(
+            gate.endpoint,
+            AlertKind.CREDENTIALS,
+            f"{gate.endpoint.name} rejected our user name or password. Correct the outbound credentials of "
+            "the endpoint, test them, then choose Resume. Waiting tickets are kept.",
+        )
+
+
+def unpause(endpoint: Endpoint) -> None:
+    """Send again: a person corrected the cause."""
+    with transaction.atomic():
+        _locked(endpoint.pk)
+        _recover(endpoint.pk, closed_until=None)
+
+
+def throttle(endpoint_id: int, seconds: float) -> None:
+    """Send nothing for `seconds`, because the target asked for it; a longer wait already set stays."""
+    until = Now() + timedelta(seconds=seconds)
+    _gates(endpoint_id).update(closed_until=Greatest(F("closed_until"), until))
+
+
+def note_success(endpoint_id: int) -> None:
+    """The target did something for us: the circuit closes, counters start anew, its alerts end."""
+    troubled = (
+        Q(failures_in_row__gt=0)
+        | Q(refused_conversations__gt=0)
+        | ~Q(circuit=Circuit.CLOSED)
+        | Q(paused_at__isnull=False, pause_reason=PAUSED_FOR_CREDENTIALS)
+    )
+    if _gates(endpoint_id).filter(troubled).exists():
+        with transaction.atomic():
+            gate = _locked(endpoint_id)
+            # A wait that the target asked for goes on; one of the circuit is over.
+            _recover(endpoint_id, gate.closed_until if gate.circuit == Circuit.CLOSED else None)
+    stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_NOTED_EVERY)
+    _gates(endpoint_id).filter(stale).update(last_success_at=Now())
+
+
+def note_answer(endpoint_id: int) -> None:
+    """The target answered, if only to refuse: it is up, so the circuit closes."""
+    down = Q(failures_in_row__gt=0) | ~Q(circuit=Circuit.CLOSED)
+    with transaction.atomic():
+        if (
+            _gates(endpoint_id)
+            .filter(down)
+            .update(circuit=Circuit.CLOSED, failures_in_row=0, probe_lane=None)
+        ):
+            end_alerts(endpoint_id, AlertKind.CIRCUIT)
+
+
+def note_failure(endpoint_id: int) -> None:
+    """The target did not answer or broke: after several in a row, or a failed probe, the circuit opens."""
+    with transaction.atomic():
+        gate = _locked(endpoint_id)
+        failures = gate.failures_in_row + 1
+        _gates(endpoint_id).update(failures_in_row=failures, last_failure_at=Now())
+        if failures >= CIRCUIT_OPENS_AFTER or gate.circuit == Circuit.HALF_OPEN:
+            _open_circuit(gate)
+
+
+def note_refusal(endpoint_id: int, conversation_id: UUID) -> None:
+    """The target forbade one ticket (403): several different tickets in a row mean the credentials."""
+    with transaction.atomic():
+        gate = _locked(endpoint_id)
+        if gate.last_refused_conversation == conversation_id:
+            return
+        refusals = gate.refused_conversations + 1
+        _gates(endpoint_id).update(refused_conversations=refusals, last_refused_conversation=conversation_id)
+        if refusals >= REFUSALS_MEAN_CREDENTIALS:
+            pause_for_credentials(endpoint_id)
+
+
+def begin_token_refresh(endpoint_id: int) -> bool:
+    """True for the one caller of all workers that is to fetch a new token now."""
+    free = Q(token_refresh_until=None) | Q(token_refresh_until__lte=Now())
+    until = Now() + timedelta(seconds=TOKEN_REFRESH_SECONDS)
+    return bool(_gates(endpoint_id).filter(free).update(token_refresh_until=until))
+
+
+def store_token(endpoint_id: int, token: Token) -> None:
+    """Keep a fresh access token and let deliveries go on."""
+    with transaction.atomic():
+        _locked(endpoint_id)
+        credentials = Credentials.objects.get(endpoint_id=endpoint_id)
+        credentials.token = token.value
+        credentials.save(update_fields=["token"])
+        good_for = max(token.expires_in - TOKEN_MARGIN_SECONDS, 1)
+        Credentials.objects.filter(pk=credentials.pk).update(
+            token_obtained_at=Now(), token_expires_at=Now() + timedelta(seconds=good_for)
+        )
+        _gates(endpoint_id).update(token_refresh_until=None)
+
+
+def fail_token(endpoint_id: int) -> None:
+    """No token could be had: others may try again."""
+    _gates(endpoint_id).update(token_refresh_until=None)
+
+
+def reject_token(endpoint_id: int, token: str) -> None:
+    """The target answered 401 to `token`: fetch a new one, unless it is new already; a fresh one that is
+    rejected means that the credentials themselves are wrong."""
+    with transaction.atomic():
+        _locked(endpoint_id)
+        credentials = Credentials.objects.get(endpoint_id=endpoint_id)
+        if credentials.token != token:
+            return
+        row = Credentials.objects.filter(pk=credentials.pk)
+        if row.filter(token_obtained_at__gt=Now() - TOKEN_IS_FRESH).exists():
+            pause_for_credentials(endpoint_id)
+        row.update(token_expires_at=Now())
+
+
+def raise_alert(endpoint: Endpoint, kind: AlertKind, what_to_do: str) -> None:
+    """Open an alert for this cause unless one is open."""
+    Alert.objects.bulk_create(
+        [
+            Alert(
+                organization_id=endpoint.organization_id,
+                environment_id=endpoint.environment_id,
+                endpoint=endpoint,
+                kind=kind,
+                what_to_do=what_to_do,
+            )
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def end_alerts(endpoint_id: int, *kinds: AlertKind) -> None:
+    """Close the open alerts of these kinds."""
+    Alert.objects.filter(endpoint_id=endpoint_id, kind__in=kinds, ended_at=None).update(ended_at=Now())
+
+
+def _recover(endpoint_id: int, closed_until: datetime | None) -> None:
+    _gates(endpoint_id).update(
+        paused_at=None,
+        pause_reason="",
+        closed_until=closed_until,
+        circuit=Circuit.CLOSED,
+        probe_lane=None,
+        failures_in_row=0,
+        refused_conversations=0,
+        last_refused_conversation=None,
+    )
+    end_alerts(endpoint_id, AlertKind.CREDENTIALS, AlertKind.REFUSED, AlertKind.CIRCUIT)
+
+
+def _open_circuit(gate: EndpointGate) -> None:
+    _gates(gate.pk).update(
+        circuit=Circuit.OPEN, probe_lane=None, closed_until=Now() + timedelta(seconds=CIRCUIT_REST_SECONDS)
+    )
+    raise_alert(
+        gate.endpoint,
+        AlertKind.CIRCUIT,
+        f"{gate.endpoint.name} does not answer. Tickets wait and nothing is lost; oneio tries one every "
+        f"{CIRCUIT_REST_SECONDS} seconds and goes on by itself. Check that the system is up and reachable.",
+    )
+
+
+def _gates(endpoint_id: int) -> QuerySet[EndpointGate]:
+    return EndpointGate.objects.filter(pk=endpoint_id)
+
+
+def _locked(endpoint_id: int) -> EndpointGate:
+    return EndpointGate.objects.select_for_update(of=("self",)).select_related("endpoint").get(pk=endpoint_id)

@@ -1,0 +1,183 @@
+"""The one outbound HTTP client: guarded against private networks, bounded in time and size, never repeating.
+
+Requests are prepared by `requests` and sent through its adapter without its Session: that one keeps
+cookies, reads the environment, and reads a redirect's body without any limit.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.structures import CaseInsensitiveDict
+
+from endpoints.network import Lookup, NetworkPolicy
+from endpoints.outcomes import Phase
+from endpoints.transport import Exchange, GuardedAdapter, HttpFailure, current_exchange
+
+__all__ = ["HttpAnswer", "HttpClient", "HttpFailure", "HttpRequest", "NetworkPolicy", "Phase"]
+
+USER_AGENT = "oneio"
+MAX_BODY = 2 * 1024 * 1024
+TEXT_LIMIT = 4096
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request. `url` is absolute; times are in seconds, sizes in bytes; at most one of json and body.
+
+    `deadline` bounds the whole exchange by the wall clock, `read_timeout` each wait for the next bytes.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: Any = field(default=None, repr=False)
+    body: bytes | str | None = field(default=None, repr=False)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
+    connect_timeout: float = 10
+    read_timeout: float = 70
+    deadline: float = 120
+    max_body: int = MAX_BODY
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What came back. Header names ignore case; `elapsed` is in seconds."""
+
+    status: int
+    headers: CaseInsensitiveDict[str] = field(repr=False)
+    body: bytes = field(repr=False)
+    elapsed: float = 0.0
+
+    def json(self) -> Any | None:
+        """The body as JSON, or None when it is none."""
+        try:
+            return json.loads(self.body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body as text, for people to read."""
+        return self.body[:TEXT_LIMIT].decode("utf-8", errors="replace")
+
+
+class HttpClient:
+    """Sends requests from any number of threads over shared keep-alive connections."""
+
+    def __init__(self, policy: NetworkPolicy, lookup: Lookup = socket.getaddrinfo) -> None:
+        self._policy = policy
+        self._lookup = lookup
+        self._adapter = GuardedAdapter(policy.ca_file)
+
+    def send(self, request: HttpRequest) -> HttpAnswer:
+        """Send once, without following redirects. Raises HttpFailure and nothing else."""
+        prepared = _prepare(request)
+        exchange = self._begin(request)
+        token = current_exchange.set(exchange)
+        try:
+            return self._carry_out(prepared, exchange, request.max_body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
+            # Their texts hold the URL, whose query may hold an API key.
+            raise exchange.broken(error) from None
+        except ValueError as error:
+            raise exchange.broken(error) from None
+        finally:
+            current_exchange.reset(token)
+
+    def close(self) -> None:
+        """Close all kept connections."""
+        self._adapter.close()
+
+    def _begin(self, request: HttpRequest) -> Exchange:
+        return Exchange(
+            host=urlsplit(request.url).hostname or "",
+            policy=self._policy,
+            lookup=self._lookup,
+            connect_timeout=min(request.connect_timeout, request.deadline),
+            read_timeout=request.read_timeout,
+            deadline=request.deadline,
+        )
+
+    def _carry_out(self, prepared: requests.PreparedRequest, exchange: Exchange, max_body: int) -> HttpAnswer:
+        response = self._adapter.send(prepared, stream=True, timeout=exchange.read_timeout)
+        try:
+            body = _read_body(response, exchange, max_body)
+        except BaseException:
+            response.raw.close()
+            raise
+        elapsed = time.monotonic() - exchange.started
+        return HttpAnswer(response.status_code, response.headers, body, elapsed)
+
+
+def _prepare(request: HttpRequest) -> requests.PreparedRequest:
+    _check_url(request.url)
+    headers = {"User-Agent": USER_AGENT, **request.headers, "Accept-Encoding": "identity"}
+    try:
+        return requests.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            params=dict(request.params),
+            json=request.json,
+            data=request.body.encode() if isinstance(request.body, str) else request.body,
+            auth=request.auth,
+        ).prepare()
+    except requests.exceptions.InvalidURL:
+        raise _bad_url("its host name is not valid") from None
+    except (requests.RequestException, ValueError, TypeError):
+        raise HttpFailure(
+            Phase.CONNECT, "bad_request", "The request holds something that HTTP or JSON cannot carry."
+        ) from None
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        complete = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise _bad_url("it cannot be read") from None
+    if parts.scheme not in ("http", "https"):
+        raise _bad_url("it does not begin with https:// or http://")
+    if not complete:
+        raise _bad_url("it names no host or no valid port")
+    if "@" in parts.netloc:
+        raise _bad_url("it holds a user name; credentials belong into the endpoint's own fields")
+
+
+def _bad_url(why: str) -> HttpFailure:
+    return HttpFailure(Phase.CONNECT, "bad_url", f"The address cannot be used: {why}. Correct the base URL.")
+
+
+def _read_body(response: requests.Response, exchange: Exchange, limit: int) -> bytes:
+    """The whole body up to the limit; of an error's body, which only people read, whatever came."""
+    body = bytearray()
+    try:
+        for chunk in response.raw.stream(_CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > limit:
+                raise exchange.failure(
+                    "body_too_large", f"{exchange.host} answered with more than {limit} bytes."
+                )
+    except (HttpFailure, urllib3.exceptions.HTTPError, http.client.HTTPException):
+        if response.status_code < 400:
+            raise
+        response.raw.close()
+        return bytes(body[:limit])
+    response.raw.release_conn()
+    return bytes(body)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON.")

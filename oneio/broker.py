@@ -1,0 +1,78 @@
+"""The django-q2 broker: hands out pumps until as many beat as are wanted, and scheduled work besides.
+
+It holds no truth. A pump task that is lost, repeated or reordered does no harm: what counts are the
+heartbeat rows, which show deaths that a broker cannot see.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.signing import SignedPackage
+
+from oneio import runtime
+from oneio.models import PumpHeartbeat
+
+log = logging.getLogger(__name__)
+DEAD_AFTER = timedelta(seconds=8)
+FAILED_PAUSE_SECONDS = 1.0
+STOPPING_PAUSE_SECONDS = 0.1
+
+
+class PumpBroker(ORM):  # type: ignore[misc]
+    """Pumps first, then django-q2's own queue."""
+
+    def dequeue(self) -> list[tuple[Any, str]] | None:
+        """A pump task, due scheduled tasks, or None after a short wait. Never raises: the pusher that
+        calls it dies of any exception and is away for ten seconds."""
+        try:
+            close_old_connections()
+            if runtime.stopping():
+                time.sleep(STOPPING_PAUSE_SECONDS)
+                return None
+            if pump := missing_pump():
+                return [(None, pump)]
+            tasks: list[tuple[Any, str]] | None = super().dequeue()
+        except Exception as error:  # noqa: BLE001
+            log.warning("The queue cannot be asked (%s); trying again.", type(error).__name__)
+            time.sleep(FAILED_PAUSE_SECONDS)
+            return None
+        return tasks
+
+
+def missing_pump() -> str | None:
+    """A signed pump task, its heartbeat row made, if fewer pumps beat than are wanted."""
+    if alive_pumps() >= settings.PUMPS:
+        return None
+    PumpHeartbeat.objects.filter(cluster=runtime.cluster_id, beat_at__lte=Now() - DEAD_AFTER).delete()
+    heartbeat = PumpHeartbeat.objects.create(id=uuid4(), cluster=runtime.cluster_id)
+    package: str = SignedPackage.dumps(_task(str(heartbeat.pk)))
+    return package
+
+
+def alive_pumps() -> int:
+    """How many pumps of this cluster beat, those just handed out counted in."""
+    return PumpHeartbeat.objects.filter(cluster=runtime.cluster_id, beat_at__gt=Now() - DEAD_AFTER).count()
+
+
+def _task(pump_id: str) -> dict[str, Any]:
+    """A django-q2 task: no time limit (its alarm strikes at any instruction) and no saved result."""
+    return {
+        "id": pump_id.replace("-", ""),
+        "name": "pump",
+        "func": settings.PUMP,
+        "args": (pump_id,),
+        "kwargs": {},
+        "started": timezone.now(),
+        "timeout": -1,
+        "save": False,
+    }

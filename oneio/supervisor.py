@@ -1,0 +1,154 @@
+"""Supervises a django-q2 cluster: starts it in a process group of its own, watches it, stops it cleanly.
+
+django-q2 cannot be trusted to end or to notice its dead, so nothing here waits for it without a limit:
+a cluster that stands still or outstays its stop is killed as a group and started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import Error, connections
+
+from oneio import runtime
+from oneio.broker import alive_pumps
+
+log = logging.getLogger(__name__)
+WATCH_SECONDS = 0.5
+STALLED_AFTER_SECONDS = 30.0
+STOP_SECONDS = 23.0
+RESTART_PAUSE_SECONDS = 1.0
+CHECK_SECONDS = 2.0
+
+
+class Supervisor:
+    """Keeps one cluster running until SIGTERM or SIGINT."""
+
+    def __init__(self) -> None:
+        self._stop = False
+        self._cluster: int | None = None
+        self._word: int | None = None
+        self._healthy_at = time.monotonic()
+        self._checked_at = 0.0
+
+    def run(self) -> None:
+        """Start the cluster again as often as needed; returns when stopped."""
+        with self._signals():
+            while not self._stop:
+                self._start()
+                self._watch()
+                self._end()
+                if not self._stop:
+                    log.warning("The workers ended unexpectedly and are started again.")
+                    time.sleep(RESTART_PAUSE_SECONDS)
+
+    def _start(self) -> None:
+        connections.close_all()  # the child must inherit no open connection
+        runtime.cluster_id = uuid4()
+        runtime.stop_descriptor, self._word = os.pipe()
+        self._healthy_at = time.monotonic()
+        self._cluster = os.fork()
+        if self._cluster == 0:
+            os.close(self._word)
+            _lead(runtime.stop_descriptor)
+        with contextlib.suppress(PermissionError):  # the child has done it itself already
+            os.setpgid(self._cluster, self._cluster)
+        os.close(runtime.stop_descriptor)
+
+    def _watch(self) -> None:
+        """Until the cluster has ended, stands still, or is to stop."""
+        while not self._stop and not self._has_ended():
+            if self._stands_still():
+                log.error(
+                    "The workers have stood still for %d seconds; starting again.", STALLED_AFTER_SECONDS
+                )
+                return
+            time.sleep(WATCH_SECONDS)
+
+    def _end(self) -> None:
+        """Say stop by closing the pipe, wait a limited time, then kill what is left of the group."""
+        assert self._word is not None
+        os.close(self._word)
+        deadline = time.monotonic() + (STOP_SECONDS if self._stop else 0.0)
+        while not self._has_ended() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._cluster is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._cluster, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._cluster, 0)
+        self._cluster = None
+
+    def _has_ended(self) -> bool:
+        assert self._cluster is not None
+        try:
+            return os.waitpid(self._cluster, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            return True
+
+    def _stands_still(self) -> bool:
+        """Whether fewer pumps than wanted have been beating for too long. A database that does not answer
+        proves nothing."""
+        if time.monotonic() - self._checked_at < CHECK_SECONDS:
+            return False
+        self._checked_at = time.monotonic()
+        try:
+            complete = alive_pumps() >= settings.PUMPS
+        except Error:
+            connections.close_all()
+            complete = True
+        if complete:
+            self._healthy_at = time.monotonic()
+        return time.monotonic() - self._healthy_at > STALLED_AFTER_SECONDS
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._stop = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _lead(stop_descriptor: int) -> None:
+    """The cluster's first process: django-q2 runs below it. Never returns."""
+    try:
+        os.setpgid(0, 0)
+        _run_cluster(stop_descriptor)
+    finally:
+        # Whatever went wrong, nobody of the group may stay behind.
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _run_cluster(stop_descriptor: int) -> None:
+    from django_q.cluster import Cluster
+
+    cluster = Cluster()
+    cluster.start()
+    while cluster.sentinel.is_alive():
+        if select.select([stop_descriptor], [], [], WATCH_SECONDS)[0]:
+            _stop_cluster(cluster)
+            return
+
+
+def _stop_cluster(cluster: object) -> None:
+    """django-q2's own stop, for as long as stopping may take."""
+    stopping = threading.Thread(target=cluster.stop, daemon=True)  # type: ignore[attr-defined]
+    stopping.start()
+    stopping.join(STOP_SECONDS)

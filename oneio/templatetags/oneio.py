@@ -1,0 +1,63 @@
+"""The admin's small pieces for use in templates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.safestring import SafeString
+
+from oneio.admin import display
+from oneio.models import Environment
+
+register = template.Library()
+
+
+@register.filter
+def when(moment: datetime | None) -> SafeString:
+    """A moment as people say it, the exact one on hover."""
+    return display.when(moment)
+
+
+@register.filter
+def code(text: Any) -> SafeString:
+    """An id in a fixed-width face with a copy button."""
+    return display.code(text)
+
+
+@register.filter
+def short_code(text: Any) -> SafeString:
+    """The beginning of a long id, the whole on hover and to copy."""
+    shown = str(text or "")
+    return display.code(text, f"{shown[:12]}…" if len(shown) > 16 else shown)
+
+
+@register.filter
+def mark(label: str) -> SafeString:
+    """The letter mark of a kind of system."""
+    return display.mark(label)
+
+
+@register.filter
+def environment_bar(environment: Environment) -> SafeString:
+    """Which environment this is, with its organization."""
+    return display.environment_bar(environment)
+
+
+@register.filter
+def environment_edge(environment: Environment) -> SafeString:
+    """The upper edge of a page's first panel."""
+    return display.environment_edge(environment)
+
+
+@register.filter
+def pretty_json(value: Any) -> SafeString:
+    """A JSON document for people to read."""
+    return display.pretty_json(value)
+
+
+@register.simple_tag
+def chip(word: str, tone: display.Tone, icon: str, title: str = "") -> SafeString:
+    """A state: one word, one colour, one icon."""
+    return display.chip(word, tone, icon, title)

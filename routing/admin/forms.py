@@ -1,0 +1,254 @@
+"""Forms of a rule and of the rows of its draft; what cannot run is said beside the field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminExpandableTextareaWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from endpoints.canonical import Operation
+from endpoints.models import EntityType
+from oneio.admin.base import TenantForm
+from routing import compiled
+from routing.conditions import OPERATORS
+from routing.models import (
+    Condition,
+    Mapping,
+    MappingCategory,
+    MappingKind,
+    RoutingRule,
+    RuleAction,
+    RuleVersion,
+)
+
+if TYPE_CHECKING:
+    ConditionModelForm = forms.ModelForm[Condition]
+    MappingModelForm = forms.ModelForm[Mapping]
+    EntityField = forms.ModelChoiceField[EntityType]
+else:
+    ConditionModelForm = MappingModelForm = forms.ModelForm
+    EntityField = forms.ModelChoiceField
+
+SEPARATOR = ";"
+
+
+class EntityChoice(EntityField):
+    """An entity type of an endpoint, chosen as one."""
+
+    widget = UnfoldAdminSelectWidget
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Environment, endpoint and entity type."""
+        return f"{obj.endpoint} – {obj.name} ({obj.environment})"
+
+
+class IdentityForm(TenantForm):
+    """What a rule keeps while its content changes."""
+
+    constraint_words = {
+        "rule_name_once": ("name", "Another rule of this environment has this name. Choose a different one."),
+        "rule_slug_once": (
+            "slug",
+            "Another rule of this environment has this short name. Choose a different one.",
+        ),
+    }
+
+    class Meta:
+        model = RoutingRule
+        fields = ["name", "slug", "use_case", "owner", "enabled"]
+
+
+class DraftForm(IdentityForm):
+    """A rule together with its draft."""
+
+    source = EntityChoice(
+        queryset=None, label="From", help_text="Messages about this entity type of this endpoint are taken."
+    )
+    target = EntityChoice(
+        queryset=None,
+        label="To",
+        required=False,
+        empty_label="Nowhere",
+        help_text="Where they go. Choose Nowhere for a rule that only processes or drops.",
+    )
+    action = forms.ChoiceField(
+        label="What it does",
+        choices=RuleAction.choices,
+        initial=RuleAction.ROUTE,
+        widget=UnfoldAdminSelectWidget,
+    )
+    operations = forms.MultipleChoiceField(
+        label="Carries over",
+        choices=[(operation.value, operation.value.capitalize()) for operation in Operation],
+        initial=["create", "update", "comment"],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What must have happened to the ticket at its sender.",
+    )
+    message_type = forms.CharField(
+        label="Message type",
+        required=False,
+        max_length=60,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Only for targets that expect one; empty otherwise.",
+    )
+    priority = forms.IntegerField(
+        initial=0, widget=UnfoldAdminIntegerFieldWidget, help_text="Rules with a higher number come first."
+    )
+    write_back = forms.BooleanField(
+        label="Write the target's number back",
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="After a create, write the new ticket's number onto the ticket it came from.",
+    )
+    CONTENT = ("action", "operations", "message_type", "priority", "write_back")
+
+    def __init__(self, *args: Any, entities: Any, draft: RuleVersion | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("source", "target"):
+            self._choice(name).queryset = entities
+        if draft is not None:
+            self.initial.update({name: getattr(draft, name) for name in self.CONTENT})
+            self.initial.update(source=draft.source_entity_id, target=draft.target_entity_id)
+
+    def complete(self) -> None:
+        """A new rule lives where its source does."""
+        source = self.cleaned_data.get("source")
+        if source is not None and self.instance.environment_id is None:
+            self.instance.environment_id = source.environment_id
+            self.instance.organization_id = source.organization_id
+        super().complete()
+
+    def clean(self) -> dict[str, Any]:
+        """Source, action and target must fit together."""
+        cleaned = super().clean() or self.cleaned_data
+        source, target = cleaned.get("source"), cleaned.get("target")
+        routes = cleaned.get("action") == RuleAction.ROUTE
+        if routes and target is None and "target" not in self.errors:
+            self.add_error("target", "A rule that routes needs a target. Choose where the tickets go.")
+        if not routes and target is not None:
+            self.add_error("target", "A rule that sends nothing has no target. Choose Nowhere.")
+        if source is not None and target is not None:
+            self._check_pair(source, target)
+        return cleaned
+
+    def content(self) -> dict[str, Any]:
+        """What the draft holds besides source and target."""
+        return {name: self.cleaned_data[name] for name in self.CONTENT}
+
+    def _check_pair(self, source: EntityType, target: EntityType) -> None:
+        if source.endpoint_id == target.endpoint_id:
+            self.add_error("target", "This is where the tickets come from. Choose another endpoint.")
+        if source.environment_id != target.environment_id:
+            self.add_error("target", "This is in another environment. Choose an endpoint of the same one.")
+
+    def _choice(self, name: str) -> EntityChoice:
+        field = self.fields[name]
+        assert isinstance(field, EntityChoice)
+        return field
+
+
+class ConditionForm(ConditionModelForm):
+    """One condition; several values are separated by semicolons."""
+
+    operator = forms.ChoiceField(
+        choices=[(operator.name, operator.label) for operator in OPERATORS.values()],
+        widget=UnfoldAdminSelectWidget,
+    )
+    value = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "several: separate with ;"}),
+    )
+
+    class Meta:
+        model = Condition
+        fields = ["path", "operator", "value", "position"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.values:
+            self.initial["value"] = f"{SEPARATOR} ".join(self.instance.values)
+
+    def clean(self) -> dict[str, Any]:
+        """Split several values, and see whether the condition can run."""
+        cleaned = super().clean() or self.cleaned_data
+        operator = OPERATORS.get(cleaned.get("operator", ""))
+        if operator is None or not cleaned.get("path"):
+            return cleaned
+        text = cleaned.get("value", "") if operator.takes != "none" else ""
+        several = operator.takes == "values"
+        self.instance.values = (
+            [part.strip() for part in text.split(SEPARATOR) if part.strip()] if several else []
+        )
+        cleaned["value"] = "" if several else text
+        self._try(lambda: compiled.Condition(
+            cleaned["path"], operator.name, cleaned["value"], tuple(self.instance.values)
+        ))  # fmt: skip
+        return cleaned
+
+    def _try(self, compile_it: Any) -> None:
+        try:
+            compile_it()
+        except compiled.RuleError as error:
+            field = "value" if error.field == "values" else error.field
+            self.add_error(field if field in self.fields else None, str(error))
+
+
+class MappingForm(MappingModelForm):
+    """One mapping; `text` is its template or its constant, whichever its kind needs."""
+
+    category: str = MappingCategory.OUTBOUND
+    text = forms.CharField(
+        label="Template or constant",
+        required=False,
+        widget=UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1}),
+    )
+
+    class Meta:
+        model = Mapping
+        fields = ["source", "kind", "table", "text", "target", "position"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["text"] = self.instance.template or self.instance.constant
+
+    def clean(self) -> dict[str, Any]:
+        """See whether the mapping can run."""
+        cleaned = super().clean() or self.cleaned_data
+        constant = cleaned.get("kind") == MappingKind.CONSTANT
+        self.instance.category = self.category
+        self.instance.template = "" if constant else cleaned.get("text", "")
+        self.instance.constant = cleaned.get("text", "") if constant else ""
+        if {"kind", "target"} <= cleaned.keys():
+            self._try(cleaned)
+        return cleaned
+
+    def _try(self, cleaned: dict[str, Any]) -> None:
+        try:
+            self._compile(cleaned)
+        except compiled.RuleError as error:
+            field = "text" if error.field in ("template", "constant") else error.field
+            self.add_error(field if field in self.fields else None, str(error))
+
+    def _compile(self, cleaned: dict[str, Any]) -> None:
+        table = cleaned.get("table")
+        compiled.MappingRow(
+            id=0,
+            position=0,
+            kind=cleaned["kind"],
+            target=cleaned["target"],
+            source=cleaned.get("source", ""),
+            template=self.instance.template,
+            constant=self.instance.constant,
+            table=compiled.TranslationTable(table.name, (), table.unmapped, table.default) if table else None,
+        )
+        if self.category != MappingCategory.OUTBOUND and "." in cleaned["target"]:
+            raise compiled.RuleError("target", "A variable has a plain name, without dots.")

@@ -1,0 +1,115 @@
+"""Conditions and mappings as rows edited on the rule's page; they belong to its draft."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from oneio.admin.base import RoleMixin, UnfoldTabularInline, may, offered
+from routing import versions
+from routing.admin.forms import ConditionForm, MappingForm
+from routing.models import Condition, Mapping, MappingCategory
+
+if TYPE_CHECKING:
+    UnrelatedInline = UnfoldTabularInline
+else:
+    from unfold.contrib.inlines.admin import NonrelatedTabularInline as UnrelatedInline
+
+
+class VariableForm(MappingForm):
+    """A mapping whose value later mappings and templates can use."""
+
+    category = MappingCategory.VARIABLE
+
+
+class ConversationForm(MappingForm):
+    """A mapping whose value stays with the ticket."""
+
+    category = MappingCategory.CONVERSATION
+
+
+class DraftRows(RoleMixin, UnrelatedInline):
+    """Rows of a rule's draft."""
+
+    tab = True
+    extra = 0
+    hide_title = True
+    ordering_field = "position"
+    hide_ordering_field = True
+
+    def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
+        """The rows of the draft, in order."""
+        draft = versions.find_draft(obj)
+        rows: QuerySet[Any] = self.rows_of(draft) if draft else self.model._base_manager.none()
+        return rows.order_by("position", "id")
+
+    def rows_of(self, draft: Any) -> QuerySet[Any]:
+        """Which rows of the draft these are."""
+        raise LookupError(f"{type(self).__name__} does not say which rows it shows.")
+
+    def save_new_instance(self, parent: Any, instance: Any) -> None:
+        """A new row belongs to the draft."""
+        instance.version = versions.find_draft(parent)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may change the rule."""
+        return may(request, self.to_change, obj)
+
+
+class ConditionInline(DraftRows):
+    """When the rule applies."""
+
+    model = Condition
+    form = ConditionForm
+    fields = ["path", "operator", "value", "position"]
+    verbose_name = "condition"
+    verbose_name_plural = "conditions"
+
+    def rows_of(self, draft: Any) -> QuerySet[Any]:
+        """All conditions."""
+        found: QuerySet[Any] = draft.conditions.all()
+        return found
+
+
+class MappingInline(DraftRows):
+    """What the target gets."""
+
+    model = Mapping
+    form = MappingForm
+    fields = ["source", "kind", "table", "text", "target", "position"]
+    verbose_name = "mapping"
+    verbose_name_plural = "mappings"
+
+    def rows_of(self, draft: Any) -> QuerySet[Any]:
+        """The mappings of this category."""
+        found: QuerySet[Any] = draft.mappings.filter(category=self.form.category)
+        return found
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Offer the tables of the rule's own environment."""
+        formset = super().get_formset(request, obj, **kwargs)
+        table: Any = formset.form.base_fields.get("table")
+        if table is not None and obj is not None:
+            table.queryset = table.queryset.filter(environment_id=obj.environment_id)
+            table.widget = table.widget.widget  # without the buttons that would leave the page
+        return formset
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only what lies in environments that the user may change."""
+        return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
+
+
+class VariableInline(MappingInline):
+    """Values worked out before the others."""
+
+    form = VariableForm
+    verbose_name_plural = "runtime variables"
+
+
+class ConversationInline(MappingInline):
+    """Values that stay with the ticket."""
+
+    form = ConversationForm
+    verbose_name_plural = "conversation variables"

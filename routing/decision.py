@@ -1,0 +1,182 @@
+"""Decides what one message leads to: which rules match, what each carries over, which variables change.
+
+Pure: the message, the rules and what is known of the conversation go in, a decision comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from endpoints.canonical import CanonicalMessage, Comment, Operation, Value
+from routing.compiled import RoutingRule
+from routing.conditions import evaluate as verdict_on
+from routing.context import view
+from routing.mapping import evaluate as results_of
+
+RECORD_OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.CLOSE})
+
+
+class Fate(StrEnum):
+    """What becomes of the message."""
+
+    ROUTED = "routed"
+    UNMATCHED = "unmatched"
+    PROCESSED = "processed"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known when a message is decided on.
+
+    `changed`: attribute → previous value, for those that differ from what its endpoint last said.
+    `tickets`: endpoints where this conversation has a ticket or is getting one.
+    """
+
+    message: CanonicalMessage
+    changed: Mapping[str, Value]
+    new_comments: tuple[Comment, ...]
+    tickets: frozenset[int]
+    variables: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one delivery carries: the record itself, or one comment."""
+
+    name: str
+    comment: Comment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One matching rule, the parts it carries over and its runtime variables."""
+
+    rule: RoutingRule
+    parts: tuple[Part, ...]
+    variables: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome for one message. `variables` are the conversation's, as they are afterwards."""
+
+    fate: Fate
+    reason: str = ""
+    routes: tuple[Route, ...] = ()
+    variables: Mapping[str, Value] = field(default_factory=dict)
+
+
+def decide(rules: Sequence[RoutingRule], facts: Facts) -> Decision:
+    """Apply `rules` (by priority) to one message. Raises MappingError when a variable cannot be made."""
+    seen = view(context(facts))
+    matching = [rule for rule in rules if verdict_on(rule.conditions, seen).matched]
+    dropping = next((rule for rule in matching if rule.action == "drop"), None)
+    if dropping is not None:
+        return Decision(Fate.DROPPED, reason=dropping.name[:40], variables=facts.variables)
+    routes, variables, processed = _run(matching, facts)
+    if routes:
+        return Decision(Fate.ROUTED, routes=tuple(routes), variables=variables)
+    if processed:
+        return Decision(Fate.PROCESSED, variables=variables)
+    return Decision(Fate.UNMATCHED, reason=_why_unmatched(rules, matching), variables=facts.variables)
+
+
+def parts_for(rule: RoutingRule, facts: Facts) -> tuple[Part, ...]:
+    """What `rule` carries over of this message to its target, in order; nothing if it is not for it."""
+    has_ticket = rule.target_endpoint_id in facts.tickets
+    record = _record_wanted(rule, facts, has_ticket)
+    if not record and not has_ticket:
+        return ()
+    comments = facts.new_comments if Operation.COMMENT in rule.operations else ()
+    return tuple(
+        ([Part("record")] if record else [])
+        + [Part(f"comment:{number}", comment) for number, comment in enumerate(comments)]
+    )
+
+
+def context(
+    facts: Facts, variables: Mapping[str, Value] | None = None, target: Mapping[str, Value] | None = None
+) -> dict[str, Any]:
+    """The document that conditions, mappings and templates read by path."""
+    document = message_context(facts.message, facts.changed, facts.variables, variables or {}, target or {})
+    if facts.new_comments:
+        document["comment"] = comment_document(facts.new_comments[0])
+    return document
+
+
+def comment_document(comment: Comment) -> dict[str, Any]:
+    """A comment as paths and templates read it."""
+    author = {"id": comment.author.id, "name": comment.author.name, "email": comment.author.email}
+    return {
+        "id": comment.id,
+        "text": comment.text,
+        "visibility": comment.visibility.value,
+        "author": author,
+        "at": comment.at,
+    }
+
+
+def message_context(
+    message: CanonicalMessage,
+    changed: Mapping[str, Value],
+    conversation: Mapping[str, Value],
+    variables: Mapping[str, Value],
+    target: Mapping[str, Value],
+) -> dict[str, Any]:
+    """The same document from its pieces, for a delivery that is mapped later."""
+    return {
+        "attributes": message.attributes,
+        "codes": message.codes,
+        "native": message.native,
+        "parameters": message.parameters,
+        "message": {
+            "operation": message.operation.value,
+            "external_id": message.external_id,
+            "number": message.number,
+            "entity_type": message.entity_type,
+            "link": message.link,
+            "actor": {
+                "id": message.actor.id,
+                "name": message.actor.name,
+                "email": message.actor.email,
+            },
+            "occurred_at": message.occurred_at,
+        },
+        "conversation": conversation,
+        "variables": variables,
+        "changed": changed,
+        "target": target,
+    }
+
+
+def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Mapping[str, Value], bool]:
+    routes: list[Route] = []
+    processed = False
+    conversation = dict(facts.variables)
+    for rule in matching:
+        parts = parts_for(rule, facts) if rule.action == "route" else ()
+        if rule.action == "route" and not parts:
+            continue
+        document = context(facts) | {"conversation": conversation}
+        variables = results_of(rule.variables, document)
+        conversation.update(results_of(rule.conversation, document | {"variables": variables}))
+        processed = processed or rule.action == "process_only"
+        if parts:
+            routes.append(Route(rule, parts, variables))
+    return routes, conversation, processed
+
+
+def _record_wanted(rule: RoutingRule, facts: Facts, has_ticket: bool) -> bool:
+    if not has_ticket:
+        return Operation.CREATE in rule.operations and facts.message.operation in RECORD_OPERATIONS
+    return Operation.UPDATE in rule.operations and bool(facts.changed)
+
+
+def _why_unmatched(rules: Sequence[RoutingRule], matching: Sequence[RoutingRule]) -> str:
+    if not rules:
+        return "no_rule_for_entity"
+    return "nothing_to_carry_over" if matching else "conditions_not_met"

@@ -1,0 +1,114 @@
+"""Loads published rules from the database as compiled rule sets, once per change."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import cast
+
+from endpoints.canonical import Operation
+from routing import compiled
+from routing.models import Condition, Mapping, MappingCategory, Revision, RuleVersion
+
+log = logging.getLogger(__name__)
+
+
+def load(version: RuleVersion) -> compiled.RoutingRule:
+    """Compile one version with all its rows. Raises compiled.RuleError where it cannot work."""
+    mappings = list(version.mappings.all())
+    return compiled.RoutingRule(
+        rule_id=version.rule_id,
+        version_id=version.pk,
+        number=version.number,
+        name=version.rule.name,
+        priority=version.priority,
+        source_endpoint_id=version.source_endpoint_id,
+        source_entity=version.source_entity.name,
+        target_endpoint_id=version.target_endpoint_id,
+        target_entity=version.target_entity.name if version.target_entity else "",
+        message_type=version.message_type,
+        operations=frozenset(Operation(name) for name in version.operations),
+        action=cast(compiled.Action, version.action),
+        write_back=version.write_back,
+        conditions=tuple(_condition(row) for row in version.conditions.all()),
+        variables=_rows(mappings, MappingCategory.VARIABLE),
+        outbound=_rows(mappings, MappingCategory.OUTBOUND),
+        conversation=_rows(mappings, MappingCategory.CONVERSATION),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """An environment's current rules: those that route, and all by id, disabled ones included, because
+    what was routed before a rule was disabled must still be deliverable."""
+
+    routing: compiled.RuleSet
+    by_id: dict[int, compiled.RoutingRule]
+
+
+class RuleBook:
+    """One process's compiled rules, by environment, loaded again when the environment's revision rose."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, Rules]] = {}
+
+    def of(self, environment_id: int) -> Rules:
+        """The rules in force; costs one small query when nothing has changed."""
+        revision = _revision(environment_id)
+        known = self._known.get(environment_id)
+        if known is None or known[0] != revision:
+            known = (revision, _current(environment_id))
+            self._known[environment_id] = known
+        return known[1]
+
+
+def _revision(environment_id: int) -> int:
+    row = Revision.objects.filter(environment_id=environment_id).values_list("number", flat=True).first()
+    return row or 0
+
+
+def _current(environment_id: int) -> Rules:
+    versions = (
+        RuleVersion.objects.filter(environment_id=environment_id, current_of__isnull=False)
+        .select_related("rule", "source_entity", "target_entity")
+        .prefetch_related("conditions", "mappings__table__rows")
+    )
+    by_id = {}
+    for version in versions:
+        try:
+            by_id[version.rule_id] = load(version)
+        except compiled.RuleError as error:
+            log.error("Rule %s cannot be run (%s); the others go on.", version.rule_id, error.field)
+    enabled = {version.rule_id for version in versions if version.rule.enabled}
+    return Rules(compiled.RuleSet(rule for rule_id, rule in by_id.items() if rule_id in enabled), by_id)
+
+
+def _condition(row: Condition) -> compiled.Condition:
+    return compiled.Condition(path=row.path, operator=row.operator, value=row.value, values=tuple(row.values))
+
+
+def _rows(mappings: list[Mapping], category: MappingCategory) -> tuple[compiled.MappingRow, ...]:
+    return tuple(_mapping(row) for row in mappings if row.category == category)
+
+
+def _mapping(row: Mapping) -> compiled.MappingRow:
+    return compiled.MappingRow(
+        id=row.pk,
+        position=row.position,
+        kind=cast(compiled.MappingKind, row.kind),
+        source=row.source,
+        template=row.template,
+        constant=row.constant,
+        table=_table(row) if row.table else None,
+        target=row.target,
+    )
+
+
+def _table(row: Mapping) -> compiled.TranslationTable:
+    assert row.table is not None
+    return compiled.TranslationTable(
+        name=row.table.name,
+        rows=tuple((pair.source, pair.target) for pair in row.table.rows.all()),
+        unmapped=cast(compiled.Unmapped, row.table.unmapped),
+        default=row.table.default,
+    )

@@ -1,0 +1,172 @@
+"""Owns every transition of a rule: draft, publish, which version is current, copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from endpoints.models import EntityType
+from routing import rules
+from routing.models import Condition, Mapping, RoutingRule, RuleVersion
+
+CONTENT = (
+    "source_endpoint_id",
+    "source_entity_id",
+    "target_endpoint_id",
+    "target_entity_id",
+    "message_type",
+    "operations",
+    "action",
+    "priority",
+    "write_back",
+)
+
+
+class TransitionRefused(Exception):
+    """This cannot be done with the rule as it is; the text says why and what to do."""
+
+
+def find_draft(rule: RoutingRule) -> RuleVersion | None:
+    """The rule's draft, if it has one."""
+    return RuleVersion.objects.filter(rule=rule, published_at=None).first()
+
+
+def draft_of(rule: RoutingRule) -> RuleVersion:
+    """The rule's draft; a new one, copied from the current version, if there is none.
+
+    Raises TransitionRefused for a rule that has no version to copy.
+    """
+    with transaction.atomic():
+        _lock(rule)
+        draft = find_draft(rule)
+        if draft is not None:
+            return draft
+        latest = rule.current_version or rule.versions.order_by("-number").first()
+        if latest is None:
+            raise TransitionRefused("The rule has no version yet. Say what it takes and where it goes first.")
+        return _copied(latest, rule)
+
+
+def save_draft(
+    rule: RoutingRule, source: EntityType, target: EntityType | None, **content: Any
+) -> RuleVersion:
+    """Write what the draft takes, where it goes and how; makes the rule's first draft if it has none."""
+    with transaction.atomic():
+        _lock(rule)
+        draft = find_draft(rule) or _empty(rule)
+        draft.source_entity, draft.source_endpoint = source, source.endpoint
+        draft.target_entity, draft.target_endpoint = target, target.endpoint if target else None
+        for name, value in content.items():
+            setattr(draft, name, value)
+        draft.save()
+        return draft
+
+
+def publish(rule: RoutingRule, by: Any, reason: str) -> RuleVersion:
+    """Freeze the draft and make it the version that counts, from the next message on.
+
+    Raises TransitionRefused without draft or reason, and compiled.RuleError where the draft cannot run.
+    """
+    if not reason.strip():
+        raise TransitionRefused("Say why: the reason is kept with the version.")
+    with transaction.atomic():
+        _lock(rule)
+        draft = find_draft(rule)
+        if draft is None:
+            raise TransitionRefused("There is no draft to publish. Make one from the current version first.")
+        rules.load(draft)
+        RuleVersion.objects.filter(pk=draft.pk).update(
+            published_at=Now(), published_by=by, reason=reason.strip()
+        )
+        draft.refresh_from_db()
+        _point(rule, draft)
+        return draft
+
+
+def set_current(rule: RoutingRule, version: RuleVersion) -> None:
+    """Let an earlier published version count again. Raises TransitionRefused if it is none of this rule's."""
+    if version.rule_id != rule.pk or version.published_at is None:
+        raise TransitionRefused("Only a published version of this rule can be the current one.")
+    with transaction.atomic():
+        _lock(rule)
+        _point(rule, version)
+
+
+def discard(rule: RoutingRule) -> bool:
+    """Throw the draft away; the current version stays. True if there was one."""
+    with transaction.atomic():
+        _lock(rule)
+        draft = find_draft(rule)
+        if draft is None:
+            return False
+        if rule.current_version_id is None:
+            raise TransitionRefused("This draft is all there is of the rule. Delete the rule instead.")
+        draft.delete()
+        return True
+
+
+def copy(rule: RoutingRule, name: str, slug: str) -> RoutingRule:
+    """A new, disabled rule of that name, its draft copied from the rule's draft or current version."""
+    with transaction.atomic():
+        origin = find_draft(rule) or rule.current_version
+        if origin is None:
+            raise TransitionRefused("The rule has no version to copy.")
+        twin = RoutingRule.objects.create(
+            environment_id=rule.environment_id,
+            organization_id=rule.organization_id,
+            name=name,
+            slug=slug,
+            use_case=rule.use_case,
+            owner_id=rule.owner_id,
+            enabled=False,
+        )
+        _copied(origin, twin)
+        return twin
+
+
+def _lock(rule: RoutingRule) -> None:
+    """One transition of a rule at a time; what others did meanwhile is seen."""
+    rule.refresh_from_db(
+        fields=["current_version"], from_queryset=RoutingRule.objects.select_for_update(of=("self",))
+    )
+
+
+def _point(rule: RoutingRule, version: RuleVersion) -> None:
+    rule.current_version = version
+    rule.save(update_fields=["current_version"])
+
+
+def _empty(rule: RoutingRule) -> RuleVersion:
+    return RuleVersion(
+        rule=rule,
+        number=_next_number(rule),
+        environment_id=rule.environment_id,
+        organization_id=rule.organization_id,
+    )
+
+
+def _copied(origin: RuleVersion, rule: RoutingRule) -> RuleVersion:
+    draft = _empty(rule)
+    for name in CONTENT:
+        setattr(draft, name, getattr(origin, name))
+    draft.save()
+    for condition in origin.conditions.all():
+        _copy_row(condition, draft)
+    for mapping in origin.mappings.all():
+        _copy_row(mapping, draft)
+    return draft
+
+
+def _copy_row(row: Condition | Mapping, draft: RuleVersion) -> None:
+    row.pk = None
+    row._state.adding = True
+    row.version = draft
+    row.save()
+
+
+def _next_number(rule: RoutingRule) -> int:
+    highest: int | None = rule.versions.aggregate(highest=Max("number"))["highest"]
+    return (highest or 0) + 1

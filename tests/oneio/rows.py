@@ -1,0 +1,69 @@
+"""One row of every model, for tests that look at all of them."""
+
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from conversations.models import Attachment, AttachmentChunk, Attempt, Message, RemoteItem
+from endpoints.models import Alert, Endpoint
+from oneio.models import Environment
+from routing.models import Condition, Mapping, RoutingRule, RuleVersion, TranslationRow, TranslationTable
+from tests.factories import (
+    make_delivery,
+    make_endpoint,
+    make_message,
+    make_participant,
+    make_receiver_login,
+    make_rule,
+    unique,
+)
+
+HOUSE = ("oneio", "endpoints", "routing", "conversations")
+MODELS = [model for app in HOUSE for model in apps.get_app_config(app).get_models()]
+World = dict[type[models.Model], models.Model]
+
+
+def build(environment: Environment) -> World:
+    """One row of every model that lives in an environment, all linked to each other."""
+    endpoint, target = make_endpoint(environment=environment), make_endpoint(environment=environment)
+    make_receiver_login(endpoint)
+    rule = make_rule(environment)
+    version = make_version(rule, endpoint, target)
+    table = TranslationTable.objects.create(environment=environment, name=unique("table"))
+    message = make_message(endpoint, conversation=None)
+    participant = make_participant(endpoint=endpoint)
+    Message.objects.filter(pk=message.pk).update(conversation=participant.conversation)
+    message.refresh_from_db()
+    delivery = make_delivery(message, target, rule=rule)
+    tenant: dict[str, Any] = {"organization_id": environment.organization_id}
+    rows: list[models.Model] = [
+        endpoint, rule, version, table, message, message.body, participant, participant.conversation,
+        delivery, delivery.lane, delivery.content, endpoint.gate, endpoint.credentials, endpoint.inbox,
+        endpoint.entity_types.get(), endpoint.receiver_logins.get(), environment,
+        Condition.objects.create(version=version, path="title", operator="exists"),
+        Mapping.objects.create(version=version, table=table, kind="translate", source="a", target="b"),
+        TranslationRow.objects.create(table=table, source="1", target="2"),
+        RemoteItem.objects.create(participant=participant, kind="comment", remote_id="1", **tenant),
+        Attempt.objects.create(delivery=delivery, rule_version=version, token=1, **tenant),
+        Alert.objects.create(environment=environment, endpoint=endpoint, kind="held", what_to_do="Look."),
+        file := Attachment.objects.create(
+            environment=environment, endpoint=endpoint, message=message,
+            conversation=participant.conversation, file_name="log.txt",
+        ),
+        AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
+    ]  # fmt: skip
+    return {type(row): row for row in rows}
+
+
+def make_version(rule: RoutingRule, source: Endpoint, target: Endpoint, **fields: Any) -> RuleVersion:
+    """A draft between the entity types of two endpoints."""
+    return RuleVersion.objects.create(
+        rule=rule,
+        environment=rule.environment,
+        source_endpoint=source,
+        source_entity=source.entity_types.get(),
+        target_endpoint=target,
+        target_entity=target.entity_types.get(),
+        **({"number": 1} | fields),
+    )

@@ -1,0 +1,68 @@
+"""Many rows in one statement, each with its own values."""
+
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoAssertNumQueries
+
+from conversations.models import Message, MessageBody
+from oneio.bulk import update_rows
+from tests.factories import make_conversation, make_endpoint, make_message
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_row_gets_its_own_values() -> None:
+    endpoint = make_endpoint()
+    messages = [make_message(endpoint) for _ in range(3)]
+    conversation = make_conversation(endpoint.environment)
+    for number, message in enumerate(messages):
+        message.number, message.state = f"INC{number}", "processed"
+        message.conversation = conversation if number else None
+        message.routed_at = datetime(2026, 1, number + 1, tzinfo=UTC)
+
+    update_rows(messages, "number", "state", "conversation", "routed_at")
+
+    rows = list(Message.objects.order_by("id"))
+    assert [row.number for row in rows] == ["INC0", "INC1", "INC2"]
+    assert [row.conversation for row in rows] == [None, conversation, conversation]
+    assert [row.routed_at.day for row in rows if row.routed_at] == [1, 2, 3]
+
+
+def test_fields_not_named_and_other_rows_stay() -> None:
+    one, other = make_message(number="INC1"), make_message(number="INC2")
+    one.number, one.external_id = "changed", "not written"
+
+    update_rows([one], "number")
+
+    assert Message.objects.get(pk=one.pk).external_id == ""
+    assert Message.objects.get(pk=other.pk).number == "INC2"
+
+
+def test_encrypted_values_are_sealed() -> None:
+    bodies = [make_message().body for _ in range(2)]
+    for number, body in enumerate(bodies):
+        body.canonical, body.problem = {"title": f"disk {number}"}, None if number else "disk"
+
+    update_rows(bodies, "canonical", "problem")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT canonical, problem FROM conversations_messagebody")
+        held = [bytes(value) for row in cursor.fetchall() for value in row if value is not None]
+    assert len(held) == 3
+    assert not any(b"disk" in value for value in held)
+    read = [MessageBody.objects.get(pk=body.pk) for body in bodies]
+    assert [(body.canonical["title"], body.problem) for body in read] == [
+        ("disk 0", "disk"),
+        ("disk 1", None),
+    ]
+
+
+def test_one_statement_whatever_the_number(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    messages = [make_message() for _ in range(5)]
+
+    with django_assert_num_queries(1):
+        update_rows(messages, "number", "state")
+    with django_assert_num_queries(0):
+        update_rows([], "number")

@@ -1,0 +1,108 @@
+"""Waiting for the database ends after its time, whatever the server does."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+
+from oneio import deadline
+from oneio.deadline import PooledConnection, database_deadline
+from oneio.wakeup import connect
+from tests.conversations.inbound import Sender
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "DATABASE_SECONDS", 0.3)
+    monkeypatch.setattr(deadline, "CHECK_SECONDS", 0.3)
+
+
+@pytest.fixture
+def other() -> Iterator[psycopg.Connection[Any]]:
+    """A connection outside Django's."""
+    with connect(connection.get_connection_params()) as database:
+        yield database
+
+
+@pytest.mark.usefixtures("_short")
+def test_slow_statement_is_cut_off() -> None:
+    started = time.monotonic()
+
+    with pytest.raises(OperationalError), database_deadline(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(20)")
+
+    assert time.monotonic() - started < 2
+    assert connection.connection is None
+
+
+@pytest.mark.usefixtures("_short")
+def test_quick_work_is_left_alone() -> None:
+    for _ in range(3):
+        with database_deadline(), connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        time.sleep(0.25)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("_short")
+@pytest.mark.parametrize("table", ["endpoints_receiverlogin", "conversations_message"])
+def test_locked_table_means_503(other: psycopg.Connection[Any], table: str) -> None:
+    sender = Sender()
+    with other.transaction():
+        other.execute(f"LOCK TABLE {table}")
+        started = time.monotonic()
+
+        answer = sender.post()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unavailable")
+    assert time.monotonic() - started < 2
+    assert sender.post().status_code == 202
+
+
+@pytest.mark.usefixtures("_short")
+def test_health_check_of_the_pool_gives_up() -> None:
+    parameters = connection.get_connection_params()
+    started = time.monotonic()
+
+    with PooledConnection.connect(
+        **{name: parameters[name] for name in ("dbname", "user", "host", "port")}
+    ) as database:
+        with pytest.raises(psycopg.OperationalError):
+            database.execute("SELECT pg_sleep(20)")
+
+        assert database.closed
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.usefixtures("_short")
+def test_forked_child_has_a_watchdog_of_its_own() -> None:
+    with database_deadline():
+        before = {thread.name for thread in threading.enumerate()}
+    assert "database deadline" in before
+
+    connection.close()
+    child = os.fork()
+    if child == 0:
+        _exit_0_if_cut_off()
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def _exit_0_if_cut_off() -> None:
+    try:
+        with database_deadline(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(20)")
+    except OperationalError:
+        os._exit(0)
+    os._exit(1)

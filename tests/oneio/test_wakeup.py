@@ -1,0 +1,84 @@
+"""Wake-ups after a commit: they arrive soon, are bundled, and come back after a lost connection."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from oneio.wakeup import CHANNEL, DEBOUNCE_SECONDS, RECONNECT_SECONDS, Waker, connect
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def listener() -> Iterator[psycopg.Connection[Any]]:
+    """A connection that hears wake-ups."""
+    connection.ensure_connection()
+    with connect(connection.get_connection_params()) as database:
+        database.execute(f"LISTEN {CHANNEL}")
+        yield database
+
+
+def heard(listener: psycopg.Connection[Any], seconds: float = 5.0, at_most: int = 1) -> int:
+    """How many wake-ups arrive within `seconds`, `at_most` of them waited for."""
+    return len(list(listener.notifies(timeout=seconds, stop_after=at_most)))
+
+
+def test_wake_up_arrives(listener: psycopg.Connection[Any]) -> None:
+    Waker().wake()
+
+    assert heard(listener) == 1
+
+
+def test_asking_for_a_wake_up_does_not_wait(listener: psycopg.Connection[Any]) -> None:
+    waker = Waker()
+    waker.wake()
+    heard(listener)
+
+    started = time.perf_counter()
+    for _ in range(1000):
+        waker.wake()
+
+    assert time.perf_counter() - started < 0.5
+
+
+def test_many_wishes_become_few_wake_ups(listener: psycopg.Connection[Any]) -> None:
+    waker = Waker()
+    waker.wake()
+    heard(listener)
+
+    started = time.perf_counter()
+    while time.perf_counter() - started < 0.2:
+        waker.wake()
+        time.sleep(0.0002)
+
+    assert 1 <= heard(listener, 1.0, at_most=1000) <= 0.2 / DEBOUNCE_SECONDS + 2
+
+
+def test_lost_connection_is_opened_again(listener: psycopg.Connection[Any]) -> None:
+    waker = Waker()
+    waker.wake()
+    heard(listener)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE 'NOTIFY%%' AND datname = current_database()"
+        )
+
+    waker.wake()  # meets the dead connection and is lost
+    time.sleep(RECONNECT_SECONDS + 0.5)
+    waker.wake()
+
+    assert heard(listener) == 1
+
+
+def test_forked_process_gets_its_own_thread(listener: psycopg.Connection[Any]) -> None:
+    waker = Waker()
+    waker._pid = -1  # as a child finds it after a fork: the thread stayed behind in the parent
+
+    waker.wake()
+
+    assert heard(listener) == 1

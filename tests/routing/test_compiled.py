@@ -1,0 +1,156 @@
+"""Compiled rules: what cannot be run cannot be built, and candidates come in order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from endpoints.canonical import Operation
+from routing.compiled import (
+    Condition,
+    MappingRow,
+    RoutingRule,
+    RuleError,
+    RuleSet,
+    TranslationTable,
+    compile_regex,
+)
+
+
+def a_rule(**changes):
+    fields = {
+        "rule_id": 1,
+        "version_id": 1,
+        "number": 1,
+        "name": "Incidents to Jira",
+        "priority": 0,
+        "source_endpoint_id": 1,
+        "source_entity": "incident",
+        "operations": frozenset({Operation.CREATE}),
+        "target_endpoint_id": 2,
+        "target_entity": "Bug",
+    }
+    return RoutingRule(**{**fields, **changes})
+
+
+def a_row(**changes):
+    return MappingRow(
+        **{"id": 1, "position": 1, "kind": "copy", "source": "title", "target": "title", **changes}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "says"),
+    [
+        (("", "exists"), "path", "empty"),
+        (("a..b", "exists"), "path", "any depth"),
+        (("title", "similar"), "operator", "similar"),
+        (("title", "equals", " "), "value", "has no value"),
+        (("title", "in", "x", ()), "values", "at least one"),
+        (("title", "in", "x", ("", " ")), "values", "at least one"),
+        (("title", "regex", "(a"), "value", "missing "),
+        (("title", "regex", "(?=a)b"), "value", "look-ahead"),
+        (("title", "regex", "((a{1,100}){1,100}){1,100}"), "value", "repetition"),
+        (("title", "regex", "a" * 501), "value", "too long"),
+        (("title", "regex", "\ud800"), "value", "cannot be read"),
+        (("impact", "greater", "high"), "value", "a number or a time"),
+        (("native.x", "changed"), "path", "attributes only"),
+    ],
+)
+def test_wrong_condition_cannot_be_built(arguments, field, says):
+    with pytest.raises(RuleError, match=says) as failure:
+        Condition(*arguments)
+
+    assert failure.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"kind": "guess"}, "kind", "guess"),
+        ({"target": " "}, "target", "no target"),
+        ({"target": "fields[0]"}, "target", "fields.summary"),
+        ({"target": "a b"}, "target", "brackets and quotes"),
+        ({"source": ""}, "source", "empty"),
+        ({"source": "a|b"}, "source", "cannot use"),
+        ({"kind": "template", "template": ""}, "template", "no template"),
+        ({"kind": "template", "template": "{{ a"}, "template", "Line 1"),
+        ({"kind": "template", "template": "${a..b}"}, "template", "any depth"),
+        ({"kind": "template", "template": "${labels[*]}"}, "template", "single attribute"),
+        ({"kind": "template", "template": "{{ " + "a." * 400 + "b }}"}, "template", "801 characters"),
+        ({"kind": "append", "source": ""}, "template", "no template"),
+        ({"kind": "translate"}, "table", "needs a table"),
+    ],
+)
+def test_wrong_mapping_cannot_be_built(changes, field, says):
+    with pytest.raises(RuleError, match=says) as failure:
+        a_row(**changes)
+
+    assert failure.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"operations": frozenset()}, "operations"),
+        ({"action": "forward"}, "action"),
+        ({"target_endpoint_id": None}, "target_endpoint"),
+        ({"target_entity": ""}, "target_endpoint"),
+        ({"variables": (a_row(target="a.b"),)}, "target"),
+        ({"conversation": (a_row(target="a.b"),)}, "target"),
+    ],
+)
+def test_wrong_rule_cannot_be_built(changes, field):
+    with pytest.raises(RuleError) as failure:
+        a_rule(**changes)
+
+    assert failure.value.field == field
+
+
+@pytest.mark.parametrize("action", ["drop", "process_only"])
+def test_only_routing_needs_a_target(action):
+    rule = a_rule(action=action, target_endpoint_id=None, target_entity="")
+
+    assert rule.target_endpoint_id is None
+
+
+def test_unknown_policy_for_unmapped_is_refused():
+    with pytest.raises(RuleError, match="choice"):
+        TranslationTable("Priorities", (), unmapped="guess")
+
+
+def test_first_of_equal_rows_wins():
+    table = TranslationTable("Priorities", (("P1", "Highest"), ("p1 ", "Lowest")))
+
+    assert (table.find(" p1"), table.find("P2")) == ("Highest", None)
+
+
+def test_regex_of_doom_stays_fast():
+    pattern = compile_regex("(a+)+$")
+
+    assert pattern.search("a" * 100_000 + "b") is None
+
+
+def test_broken_regex_writes_nothing_to_stderr(capfd):
+    with pytest.raises(RuleError):
+        compile_regex("(unclosed")
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_candidates_are_of_their_source_only():
+    here = a_rule(rule_id=1, source_endpoint_id=1, source_entity="Incident")
+    rules = RuleSet([here, a_rule(source_endpoint_id=2), a_rule(source_entity="problem")])
+
+    assert rules.candidates(1, "INCIDENT") == (here,)
+    assert rules.candidates(3, "incident") == ()
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(1, 50)), unique_by=lambda pair: pair[1]))
+def test_candidates_come_by_priority_then_age(pairs):
+    rules = RuleSet([a_rule(priority=priority, rule_id=rule_id) for priority, rule_id in pairs])
+
+    found = [(-rule.priority, rule.rule_id) for rule in rules.candidates(1, "incident")]
+
+    assert found == sorted((-priority, rule_id) for priority, rule_id in pairs)
