@@ -6,6 +6,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from oneio.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from oneio.signals import interruptible
 from oneio.state import StateError, state_directory
 
 
@@ -22,10 +23,13 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     try:
-        with database():
+        # SIGTERM ends a command as Ctrl-C does: otherwise the database would be left running.
+        with interruptible(), database():
             execute_from_command_line(sys.argv)
     except (EmbeddedPostgresError, StateError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

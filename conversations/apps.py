@@ -7,4 +7,4 @@ class ConversationsConfig(AppConfig):
     """See the package's models for what lives here."""
 
     name = "conversations"
-    verbose_name = "Conversations"
+    verbose_name = "Flow"

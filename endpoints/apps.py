@@ -7,4 +7,4 @@ class EndpointsConfig(AppConfig):
     """See the package's models for what lives here."""
 
     name = "endpoints"
-    verbose_name = "Endpoints"
+    verbose_name = "Set up"

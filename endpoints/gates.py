@@ -6,7 +6,7 @@ All times are the database's.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +24,7 @@ TOKEN_IS_FRESH = timedelta(seconds=60)
 TOKEN_MARGIN_SECONDS = 60
 PAUSED_FOR_CREDENTIALS = "credentials"
 SUCCESS_NOTED_EVERY = timedelta(seconds=5)
+NEXT_IN_TURN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def suspend(endpoint: Endpoint) -> None:
@@ -46,7 +47,7 @@ def pause_for_credentials(endpoint_id: int) -> None:
             gate.endpoint,
             AlertKind.CREDENTIALS,
             f"{gate.endpoint.name} rejected our user name or password. Correct the outbound credentials of "
-            "the endpoint, test them, then choose Resume. Waiting tickets are kept.",
+            "the endpoint, test them, then choose Send again. Waiting tickets are kept.",
         )
 
 
@@ -133,6 +134,8 @@ def store_token(endpoint_id: int, token: Token) -> None:
             token_obtained_at=Now(), token_expires_at=Now() + timedelta(seconds=good_for)
         )
         _gates(endpoint_id).update(token_refresh_until=None)
+        # The claim that asked for the token was a probe: let another one use it while it is good.
+        _gates(endpoint_id).filter(pause_reason=PAUSED_FOR_CREDENTIALS).update(served_at=NEXT_IN_TURN)
 
 
 def fail_token(endpoint_id: int) -> None:

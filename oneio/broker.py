@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from django.db import close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.brokers.orm import ORM
+from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from oneio import runtime
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 DEAD_AFTER = timedelta(seconds=8)
 FAILED_PAUSE_SECONDS = 1.0
 STOPPING_PAUSE_SECONDS = 0.1
+STUCK_MARGIN = timedelta(seconds=30)
 
 
 class PumpBroker(ORM):  # type: ignore[misc]
@@ -62,6 +64,17 @@ def missing_pump() -> str | None:
 def alive_pumps() -> int:
     """How many pumps of this cluster beat, those just handed out counted in."""
     return PumpHeartbeat.objects.filter(cluster=runtime.cluster_id, beat_at__gt=Now() - DEAD_AFTER).count()
+
+
+def scheduled_work_is_stuck(since: datetime) -> bool:
+    """Whether a scheduled task handed out after `since` has outlived its time limit: django-q2's task queue
+    stays locked for ever when an idle worker is killed, and nobody gets what is put into it."""
+    cluster: dict[str, Any] = settings.Q_CLUSTER
+    retry = timedelta(seconds=cluster["retry"])
+    longest = timedelta(seconds=cluster["timeout"]) + STUCK_MARGIN
+    locked_until = (since + retry, timezone.now() - longest + retry)
+    stuck: bool = OrmQ.objects.filter(lock__range=locked_until).exists()
+    return stuck
 
 
 def _task(pump_id: str) -> dict[str, Any]:

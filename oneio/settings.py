@@ -187,6 +187,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Post tickets here. Every accepted message is stored before you get its Response ID.",
     "VERSION": "1",
     "OAS_VERSION": "3.0.3",
+    "PREPROCESSING_HOOKS": ["conversations.api_schema.only_documented"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -19,9 +19,10 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import Error, connections
+from django.utils import timezone
 
 from oneio import runtime
-from oneio.broker import alive_pumps
+from oneio.broker import alive_pumps, scheduled_work_is_stuck
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.5
@@ -39,6 +40,7 @@ class Supervisor:
         self._cluster: int | None = None
         self._word: int | None = None
         self._healthy_at = time.monotonic()
+        self._started_at = timezone.now()
         self._checked_at = 0.0
 
     def run(self) -> None:
@@ -56,7 +58,7 @@ class Supervisor:
         connections.close_all()  # the child must inherit no open connection
         runtime.cluster_id = uuid4()
         runtime.stop_descriptor, self._word = os.pipe()
-        self._healthy_at = time.monotonic()
+        self._healthy_at, self._started_at = time.monotonic(), timezone.now()
         self._cluster = os.fork()
         if self._cluster == 0:
             os.close(self._word)
@@ -101,13 +103,13 @@ class Supervisor:
             return True
 
     def _stands_still(self) -> bool:
-        """Whether fewer pumps than wanted have been beating for too long. A database that does not answer
-        proves nothing."""
+        """Whether fewer pumps than wanted have been beating for too long, or scheduled work does not end. A
+        database that does not answer proves nothing."""
         if time.monotonic() - self._checked_at < CHECK_SECONDS:
             return False
         self._checked_at = time.monotonic()
         try:
-            complete = alive_pumps() >= settings.PUMPS
+            complete = alive_pumps() >= settings.PUMPS and not scheduled_work_is_stuck(self._started_at)
         except Error:
             connections.close_all()
             complete = True

@@ -7,4 +7,4 @@ class RoutingConfig(AppConfig):
     """See the package's models for what lives here."""
 
     name = "routing"
-    verbose_name = "Routing rules"
+    verbose_name = "Set up"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import Error, connections
@@ -184,16 +184,21 @@ class Story:
         return str(first["answer"]["response_id"]), int(first["status"])
 
     def _matched_rule(self) -> str | None:
+        self._routed()
+        message = UUID(self.ticket.response_id)
+        return Delivery.objects.filter(message__body_id=message).values_list("rule__name", flat=True).first()
+
+    def _routed(self) -> dict[str, Any]:
+        """The message's status once it is routed."""
         status = self.scene.oneio.status(self.ticket.response_id)
         if status["state"] == "received":
             raise Unanswered("the message waits to be routed")
         reason = f" ({status['reason']})" if status["reason"] else ""
         _expect(status["state"] == "routed", f"the message is {status['state']}{reason}")
-        rules = Delivery.objects.filter(message__body_id=UUID(self.ticket.response_id)).order_by("id")
-        return rules.values_list("rule__name", flat=True)[0]
+        return status
 
     def _delivered_as(self, line: Line) -> str | None:
-        delivery = self.scene.oneio.status(self.ticket.response_id)["deliveries"][0]
+        delivery = self._routed()["deliveries"][0]
         state = str(delivery["state"])
         _expect(state in UNDER_WAY, f"the delivery to Jira is {state}; oneio's Deliveries page says why")
         if state == "delivered":

@@ -95,7 +95,7 @@ def test_rejected_credentials_pause_the_endpoint(line: Line, work: Work) -> None
 
     assert EndpointGate.objects.get(endpoint=line.jira_endpoint).pause_reason == "credentials"
     assert states() == ["queued"]
-    assert "Resume" in Alert.objects.get(kind="credentials").what_to_do
+    assert "Send again" in Alert.objects.get(kind="credentials").what_to_do
 
 
 def test_refused_value_holds_and_blocks_only_its_own_ticket(line: Line, work: Work) -> None:

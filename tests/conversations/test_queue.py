@@ -14,7 +14,7 @@ from conversations.queue import LaneClaim, LeaseLost, Tenant
 from conversations.tasks import sweep
 from endpoints import gates
 from endpoints.models import Endpoint, EndpointGate, Inbox
-from tests.conversations.workers import PAST, at_once, expire_leases, other_worker
+from tests.conversations.workers import PAST, at_once, expire_leases, locked, other_worker
 from tests.factories import make_conversation, make_delivery, make_endpoint, make_lane, make_message
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +35,13 @@ def ago(seconds: float) -> Any:
 def claim(limit: int = 10, suspects: bool = True) -> list[LaneClaim] | None:
     turn = queue.claim_lanes(limit, suspects=suspects)
     return None if turn is None else list(turn.lanes)
+
+
+def claim_without_waiting() -> list[LaneClaim] | None:
+    """A claim that fails rather than wait for a lock."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '1s'")
+        return claim()
 
 
 def lanes_of(turn: list[LaneClaim] | None) -> list[int]:
@@ -122,6 +129,32 @@ def test_claimers_at_once_never_share_a_lane() -> None:
     claimed = [lane for mine in got for lane in mine]
     assert sorted(claimed) == sorted(Lane.objects.values_list("id", flat=True))
     assert sum(1 for mine in got if mine) > 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_claimers_at_once_keep_the_limit_together() -> None:
+    endpoint = make_endpoint(max_in_flight=2)
+    for _ in range(3):
+        due_lane(endpoint)
+
+    with other_worker() as other:
+        other.begin()
+        taken = other.do(lambda: lanes_of(claim(1)))
+        assert claim_without_waiting() is None  # what the other takes is not counted yet
+        other.commit()
+
+    assert len(taken) == len(lanes_of(claim())) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lane_that_somebody_changes_is_left() -> None:
+    endpoint = make_endpoint()
+    changing, free = due_lane(endpoint), due_lane(endpoint)
+
+    with locked("SELECT 1 FROM conversations_lane WHERE id = %s FOR UPDATE", [changing.pk]):
+        assert lanes_of(claim_without_waiting()) == [free.pk]
+
+    assert lanes_of(claim()) == [changing.pk]
 
 
 def test_leased_lane_is_nobody_elses() -> None:

@@ -25,6 +25,7 @@ from endpoints.outcomes import Failure, Outcome, Result
 from oneio import runtime
 from oneio.models import PumpHeartbeat
 from tests.conversations.desk import Office, office
+from tests.conversations.workers import PAST
 from tests.conversations.world import Remote, system
 from tests.factories import make_endpoint
 
@@ -141,6 +142,7 @@ def test_revoked_token_is_renewed_once_and_delivered(oauth: Oauth, work: Work) -
     assert set(Delivery.objects.values_list("tries", flat=True)) == {1}
 
 
+@pytest.mark.slow
 def test_rejected_token_is_not_sent_again_and_again(oauth: Oauth, work: Work) -> None:
     oauth.send()
     work()
@@ -162,11 +164,12 @@ def test_wrong_client_secret_pauses_with_an_alert(oauth: Oauth, work: Work) -> N
 
     gate = EndpointGate.objects.get(endpoint=oauth.target)
     assert (gate.pause_reason, gate.token_refresh_until) == ("credentials", None)
-    assert "Resume" in Alert.objects.get(kind="credentials").what_to_do
+    assert "Send again" in Alert.objects.get(kind="credentials").what_to_do
     assert oauth.requests("/oauth_token.do") == 1
     assert set(Delivery.objects.values_list("state", flat=True)) == {"queued"}
 
 
+@pytest.mark.slow
 def test_corrected_secret_delivers_after_resume(oauth: Oauth, work: Work) -> None:
     oauth.target.credentials.secrets = {"client_secret": "wrong"}
     oauth.target.credentials.save()
@@ -182,6 +185,22 @@ def test_corrected_secret_delivers_after_resume(oauth: Oauth, work: Work) -> Non
     assert not Alert.objects.filter(ended_at=None).exists()
 
 
+@pytest.mark.slow
+def test_corrected_secret_is_noticed_by_one_probe(oauth: Oauth, work: Work) -> None:
+    oauth.target.credentials.secrets = {"client_secret": "wrong"}
+    oauth.target.credentials.save()
+    oauth.send()
+    work()
+    oauth.target.credentials.secrets = {"client_secret": "oneio-secret"}
+    oauth.target.credentials.save()
+
+    EndpointGate.objects.filter(endpoint=oauth.target).update(served_at=PAST)
+    work(patience=1.5)
+
+    assert Delivery.objects.get().state == "delivered"
+    assert EndpointGate.objects.get(endpoint=oauth.target).paused_at is None
+
+
 def test_fresh_token_that_is_rejected_pauses(oauth: Oauth, work: Work) -> None:
     oauth.servicenow.fault(path="/api/now/table", status=401)
 
@@ -192,6 +211,7 @@ def test_fresh_token_that_is_rejected_pauses(oauth: Oauth, work: Work) -> None:
     assert Delivery.objects.get().tries == 0
 
 
+@pytest.mark.slow
 def test_token_server_that_is_down_is_asked_later(oauth: Oauth, work: Work) -> None:
     oauth.servicenow.fault(path="/oauth_token.do", status=503, times=1)
 

@@ -1,0 +1,272 @@
+"""The supervised workers, as real processes that are really killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pytest
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from conversations.models import Attempt, Delivery, Message
+from oneio import runtime
+from oneio.models import PumpHeartbeat
+from oneio.supervisor import STALLED_AFTER_SECONDS, Supervisor
+from oneio.wakeup import connect
+from tests.conversations import conftest as engine
+from tests.conversations.world import Line
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PUMPS = 2
+STOP_SECONDS = 8
+"""Shorter than in real life, so that tests of a stop that hangs are, too."""
+line = engine.line
+LAUNCH = """
+import os
+from django.conf import settings
+settings.DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE"]
+import django
+django.setup()
+from oneio import supervisor
+supervisor.STOP_SECONDS = float(os.environ["TEST_STOP_SECONDS"])
+from django.core.management import call_command
+call_command("worker")
+"""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20) -> float:
+    """Wait until it holds; the seconds that took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def beating() -> set[int]:
+    """The processes of the pumps that have beaten."""
+    return set(PumpHeartbeat.objects.filter(pid__gt=0).values_list("pid", flat=True))
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+class Workers:
+    """`manage.py worker` with the test database."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        environment = os.environ | {
+            "TEST_DATABASE": connection.settings_dict["NAME"],
+            "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "oneio.settings"),
+            "TEST_STOP_SECONDS": str(STOP_SECONDS),
+            "ONEIO_PUMPS": str(PUMPS),
+            "ONEIO_HTTP_THREADS": "4",
+            "ONEIO_LEASE_SECONDS": "2",
+            "ONEIO_ALLOW_LOOPBACK": "1",
+        }
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", LAUNCH], env=environment, stdout=output, stderr=output
+            )
+        self.supervisor = psutil.Process(self.process.pid)
+
+    @property
+    def cluster(self) -> list[psutil.Process]:
+        """All processes below the supervisor."""
+        return self.supervisor.children(recursive=True)
+
+    @property
+    def sentinel(self) -> psutil.Process:
+        [leader] = self.supervisor.children()
+        [sentinel] = leader.children()
+        return sentinel
+
+    def wait_until_all_pump(self, without: set[int] = frozenset()) -> float:  # type: ignore[assignment]
+        return wait_for(lambda: len(beating() - without) == PUMPS, 30)
+
+    def terminate(self) -> float:
+        """SIGTERM; the seconds until it has ended."""
+        started = time.monotonic()
+        self.process.terminate()
+        self.process.wait(40)
+        return time.monotonic() - started
+
+    def kill_all(self) -> None:
+        for one in [*self.cluster, self.supervisor] if self.process.poll() is None else []:
+            one.kill()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def workers(transactional_db: None, tmp_path: Path) -> Iterator[Workers]:
+    started = Workers(tmp_path / "workers.log")
+    try:
+        started.wait_until_all_pump()
+        yield started
+    finally:
+        started.kill_all()
+
+
+def delivered() -> bool:
+    return Delivery.objects.filter(endpoint__kind="jira", state="delivered").exists()
+
+
+def asked(line: Line) -> bool:
+    """Whether a create has reached Jira."""
+    return any(one["method"] == "POST" for one in line.jira.call("GET", "/_sandbox/requests"))
+
+
+@pytest.mark.slow
+def test_killed_pump_is_replaced_within_15_seconds(workers: Workers) -> None:
+    [leader], before = workers.supervisor.children(), beating()
+
+    os.kill(min(before), signal.SIGKILL)
+
+    assert wait_for(lambda: len(beating() - {min(before)}) == PUMPS) < 15
+    assert workers.supervisor.children() == [leader]  # nobody else was disturbed
+
+
+@pytest.mark.slow
+def test_killed_sentinel_takes_its_group_along(workers: Workers) -> None:
+    group, before = workers.cluster, beating()
+
+    workers.sentinel.kill()
+
+    assert wait_for(lambda: not alive(group)) < 5
+    workers.wait_until_all_pump(without=before)
+    assert workers.process.poll() is None
+
+
+@pytest.mark.slow
+def test_killed_supervisor_leaves_no_process_behind(workers: Workers) -> None:
+    group = workers.cluster
+
+    workers.process.kill()
+    workers.process.wait(5)
+
+    assert wait_for(lambda: not alive(group), 25) < 5
+
+
+@pytest.mark.slow
+def test_idle_workers_stop_within_5_seconds(workers: Workers) -> None:
+    group = workers.cluster
+
+    assert workers.terminate() < 5
+
+    assert workers.process.returncode == 0
+    assert alive(group) == []
+    assert not PumpHeartbeat.objects.exists()
+
+
+@pytest.mark.slow
+def test_stop_waits_for_requests_under_way(workers: Workers, line: Line) -> None:
+    line.join()
+    line.jira.fault(method="POST", path="/issue$", delay=3)
+    line.incident()
+    wait_for(lambda: asked(line))
+
+    assert 1.5 < workers.terminate() < 12
+
+    assert delivered()
+    assert Attempt.objects.filter(delivery__endpoint__kind="jira").count() == 1
+
+
+@pytest.mark.slow
+def test_work_of_a_killed_pump_is_done_once(workers: Workers, line: Line) -> None:
+    line.join()
+    line.jira.fault(method="POST", path="/issue$", delay=1, times=1)
+    line.incident()
+    wait_for(lambda: asked(line))
+
+    for pid in beating():
+        os.kill(pid, signal.SIGKILL)
+
+    wait_for(delivered, 30)
+    assert line.issue["fields"]["summary"] == "Core switch drops uplink"
+    assert Attempt.objects.filter(code="worker_died").count() == 1
+
+
+@pytest.mark.slow
+def test_emptied_task_queue_loses_no_work(workers: Workers, line: Line) -> None:
+    line.join()
+    with connect(connection.get_connection_params()) as database:
+        database.execute(f"TRUNCATE {OrmQ._meta.db_table}")
+
+    message = line.incident()
+
+    wait_for(delivered)
+    assert Message.objects.get(pk=message.pk).state == "routed"
+
+
+@pytest.mark.slow
+def test_killed_idle_worker_cannot_hang_the_stop(workers: Workers) -> None:
+    helpers = workers.sentinel.children()
+    idle = min((one for one in helpers if one.pid not in beating()), key=lambda one: one.pid)
+
+    idle.kill()  # django-q2's task queue stays locked for ever
+    time.sleep(1)
+    group = workers.cluster
+
+    assert workers.terminate() < STOP_SECONDS + 5
+    assert alive(group) == []
+
+
+def test_too_few_pumps_for_too_long_is_a_stall(settings: Any) -> None:
+    settings.PUMPS = PUMPS
+    one = Supervisor()
+    assert not one._stands_still()
+
+    one._checked_at = 0
+    one._healthy_at = time.monotonic() - STALLED_AFTER_SECONDS - 1
+    assert one._stands_still()
+
+    for _ in range(PUMPS):
+        PumpHeartbeat.objects.create(id=uuid4(), cluster=runtime.cluster_id)
+    one._checked_at = 0
+    assert not one._stands_still()
+
+
+def test_stuck_scheduled_work_is_a_stall(settings: Any) -> None:
+    settings.PUMPS = 0
+    one = Supervisor()
+    one._started_at = timezone.now() - timedelta(minutes=20)
+    handed_out = timezone.now() - timedelta(seconds=settings.Q_CLUSTER["timeout"] + 60)
+    OrmQ.objects.create(key="oneio", lock=handed_out + timedelta(seconds=settings.Q_CLUSTER["retry"]))
+    one._healthy_at = time.monotonic() - STALLED_AFTER_SECONDS - 1
+
+    assert one._stands_still()
+
+
+def test_database_that_is_away_is_no_stall(settings: Any) -> None:
+    one = Supervisor()
+    one._healthy_at = time.monotonic() - STALLED_AFTER_SECONDS - 1
+    rename = "ALTER TABLE oneio_pumpheartbeat{} RENAME TO oneio_pumpheartbeat{}"
+    with connect(connection.get_connection_params()) as database:
+        database.execute(rename.format("", "_away"))
+
+        stalled = one._stands_still()
+
+        database.execute(rename.format("_away", ""))
+    assert not stalled
+
+
+def test_signal_handlers_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    one = Supervisor()
+
+    with one._signals():
+        signal.raise_signal(signal.SIGTERM)
+
+    assert one._stop
+    assert signal.getsignal(signal.SIGTERM) is before
