@@ -94,6 +94,8 @@ class Results:
     def _verdict(self, done: Done, delivery: Delivery) -> Verdict:
         if done.nothing_to_do:
             return Verdict(Next.DELIVERED)
+        if done.lease_over:
+            return Verdict(Next.VERIFY if done.job.look_up else Next.RETRY, spend=False)
         case = self._case(done, delivery)
         if done.verification is not None:
             return after_verify(done.verification, case, _jitter)
@@ -228,14 +230,16 @@ class Results:
         _wake_postponed({done.job.endpoint.id for done in self.finished})
 
 
-def give_up(done: Done, code: str) -> None:
+def give_up(done: Done, error: Exception) -> None:
     """Hold a delivery whose result cannot be recorded, so that its lane shows it and nothing else stops."""
+    content = DeliveryContent.objects.get(delivery=done.job.delivery_id)
+    content.problem = _why_unrecordable(error)
     with transaction.atomic():
         lane_id = done.job.claim.lane_id
         if queue.lock_lanes([lane_id]).get(lane_id) != done.job.claim.token:
             return
         Attempt.objects.filter(pk=done.job.attempt_id).update(
-            ended_at=Now(), result=Result.UNKNOWN, failure=Failure.INTERNAL, code=code[:40]
+            ended_at=Now(), result=Result.UNKNOWN, failure=Failure.INTERNAL, code=type(error).__name__[:40]
         )
         Delivery.objects.filter(pk=done.job.delivery_id).update(
             state=DeliveryState.HELD,
@@ -244,7 +248,19 @@ def give_up(done: Done, code: str) -> None:
             state_since=Now(),
             in_doubt_since=Coalesce("in_doubt_since", Now()),
         )
+        content.save(update_fields=["problem"])
         queue.release([lane_id])
+
+
+def _why_unrecordable(error: Exception) -> str:
+    if "ticket_in_one_conversation" in str(error):
+        return (
+            "The target answered with the id of a ticket that already belongs to another conversation. Look "
+            "at that ticket in the target system; then skip this delivery, or correct the rule and retry."
+        )
+    return (
+        f"What the target answered could not be recorded ({type(error).__name__}). Retry looks it up first."
+    )
 
 
 def retry(deliveries: Iterable[Delivery]) -> int:

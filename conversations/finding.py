@@ -20,7 +20,6 @@ from conversations.models import (
     Participant,
     RemoteItem,
 )
-from conversations.planning import Target
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
 from oneio.bulk import insert_rows, update_rows
@@ -74,7 +73,7 @@ class Acquaintance:
         """Endpoint id → participant."""
         return self._participants[conversation.pk]
 
-    def invite(self, conversation: Conversation, endpoint: Target, entity: str) -> Participant:
+    def invite(self, conversation: Conversation, endpoint: LoadedEndpoint, entity: str) -> Participant:
         """The participant at a target, made without an id where the ticket is yet to be created there."""
         present = self._participants[conversation.pk].get(endpoint.id)
         return present or self._join(conversation, endpoint, entity, None)
@@ -213,7 +212,7 @@ class Acquaintance:
     def _join(
         self,
         conversation: Conversation,
-        endpoint: LoadedEndpoint | Target,
+        endpoint: LoadedEndpoint,
         entity: str,
         external_id: str | None,
     ) -> Participant:

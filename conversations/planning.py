@@ -25,8 +25,9 @@ from conversations.models import (
     Participant,
 )
 from endpoints.canonical import comment_to_json, encode_attributes
+from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.gates import raise_alert
-from endpoints.models import AlertKind, Endpoint, EntityType
+from endpoints.models import AlertKind, Endpoint
 from oneio.bulk import insert_rows
 from routing.decision import Facts, Part, Route
 
@@ -37,18 +38,8 @@ LOOP_WITHIN = timedelta(minutes=5)
 class Host(Protocol):
     """Whoever can make a target take part in a conversation."""
 
-    def invite(self, conversation: Conversation, endpoint: Target, entity: str) -> Participant:
+    def invite(self, conversation: Conversation, endpoint: LoadedEndpoint, entity: str) -> Participant:
         """The target's participant, made where it is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """As much of a target endpoint as planning needs."""
-
-    id: int
-    environment_id: int
-    organization_id: int
-    entity_ids: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +56,8 @@ class Planned:
 class Plans:
     """The deliveries that a batch leads to."""
 
-    def __init__(self) -> None:
+    def __init__(self, configs: EndpointConfigs) -> None:
+        self.configs = configs
         self._planned: list[Planned] = []
         self._creating: dict[UUID, set[int]] = defaultdict(set)
 
@@ -86,29 +78,28 @@ class Plans:
 
     def invite(self, host: Host) -> None:
         """Make every target take part in its conversation."""
-        self._targets = _targets({_target_id(planned) for planned in self._planned})
         for planned in self._planned:
-            host.invite(
-                planned.conversation, self._targets[_target_id(planned)], planned.route.rule.target_entity
-            )
+            host.invite(planned.conversation, self._target(planned), planned.route.rule.target_entity)
 
     def save(self) -> None:
         """Write the deliveries into their lanes and wake the lanes up; conversations are written by now."""
         if not self._planned:
             return
-        targets = self._targets
         lanes = queue.lanes_for(
-            _tenant(planned.conversation, targets[_target_id(planned)]) for planned in self._planned
+            _tenant(planned.conversation, self._target(planned)) for planned in self._planned
         )
         looping = _looping(lanes.values())
-        deliveries = [
-            _delivery(planned, targets[_target_id(planned)], lanes, looping) for planned in self._planned
-        ]
+        deliveries = [_delivery(planned, self._target(planned), lanes, looping) for planned in self._planned]
         insert_rows([delivery.content for delivery in deliveries])
         insert_rows(deliveries)
         queue.recompute(list(lanes.values()))
         for lane_endpoint in {endpoint_id for (_, endpoint_id), lane in lanes.items() if lane in looping}:
             _alert_loop(lane_endpoint)
+
+    def _target(self, planned: Planned) -> LoadedEndpoint:
+        rule = planned.route.rule
+        assert rule.target_endpoint_id is not None
+        return self.configs.with_entity(rule.target_endpoint_id, rule.target_entity)
 
 
 def _creating(conversation: Conversation, endpoint_ids: Collection[int]) -> set[int]:
@@ -118,27 +109,7 @@ def _creating(conversation: Conversation, endpoint_ids: Collection[int]) -> set[
     return set(rows.values_list("endpoint_id", flat=True))
 
 
-def _targets(endpoint_ids: Collection[int]) -> dict[int, Target]:
-    entities: dict[int, dict[str, int]] = defaultdict(dict)
-    rows = EntityType.objects.filter(endpoint_id__in=endpoint_ids)
-    for endpoint_id, name, pk in rows.values_list("endpoint_id", "name", "pk"):
-        entities[endpoint_id][name] = pk
-    endpoints = Endpoint.objects.filter(pk__in=endpoint_ids)
-    return {
-        pk: Target(pk, environment_id, organization_id, entities[pk])
-        for pk, environment_id, organization_id in endpoints.values_list(
-            "pk", "environment_id", "organization_id"
-        )
-    }
-
-
-def _target_id(planned: Planned) -> int:
-    target = planned.route.rule.target_endpoint_id
-    assert target is not None
-    return target
-
-
-def _tenant(conversation: Conversation, target: Target) -> queue.Tenant:
+def _tenant(conversation: Conversation, target: LoadedEndpoint) -> queue.Tenant:
     return queue.Tenant(conversation.pk, target.id, target.environment_id, target.organization_id)
 
 
@@ -160,7 +131,7 @@ def _alert_loop(endpoint_id: int) -> None:
 
 
 def _delivery(
-    planned: Planned, target: Target, lanes: Mapping[tuple[UUID, int], int], looping: set[int]
+    planned: Planned, target: LoadedEndpoint, lanes: Mapping[tuple[UUID, int], int], looping: set[int]
 ) -> Delivery:
     rule, message = planned.route.rule, planned.message
     lane_id = lanes[planned.conversation.pk, target.id]

@@ -6,6 +6,7 @@ come back through a queue. What is lost with the process is found again by its e
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import queue as queues
@@ -27,12 +28,14 @@ from django.db import (
 )
 
 from conversations import deliveries, jobs, queue, router, sender, tokens
+from conversations.queue import Lease
 from conversations.sender import Done
 from conversations.tokens import TokenFetched
 from endpoints import gates
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.http import HttpClient
 from endpoints.network import NetworkPolicy
+from oneio.blame import place_of
 from oneio.heartbeat import Heartbeat
 from oneio.wakeup import CHANNEL, connect
 from routing.rules import RuleBook
@@ -45,6 +48,7 @@ CLAIM_AT_MOST = 32
 LANES_PER_THREAD = 2
 DATABASE_RETRY_SECONDS = 1.0
 SOLO_SECONDS = 5.0
+GC_THRESHOLD = (50_000, 20, 50)
 BROKEN_SECONDS = 30.0
 SOLITUDE_EVERY_SECONDS = 30.0
 SOLITUDE_WAIT_SECONDS = 5.0
@@ -53,6 +57,7 @@ SOLITUDE_WAIT_SECONDS = 5.0
 def run(pump_id: str) -> None:
     """Pump until the process is to stop or its supervisor is gone. The task that django-q2 hands out."""
     connections.close_all()  # nothing inherited from before the fork is used
+    _spare_the_collector()
     heartbeat = Heartbeat(pump_id)
     pump = Pump(heartbeat)
     try:
@@ -75,6 +80,7 @@ class Pump:
         self.finished: queues.SimpleQueue[Done | TokenFetched] = queues.SimpleQueue()
         self.book, self.configs = RuleBook(), EndpointConfigs()
         self.in_hand: dict[int, int] = {}
+        self.leases: dict[int, Lease] = {}
         self.broken: dict[int, float] = {}
         self.back: list[Done | TokenFetched] = []
         self.fetching = 0
@@ -106,10 +112,16 @@ class Pump:
         """One round over all kinds of work. False when there was none."""
         self.heartbeat.beat()
         self._renew()
+        worked = self._record_and_claim()
+        # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
+        if router.route_next(self.book, self.configs):
+            self._record_and_claim()
+            return True
+        return worked
+
+    def _record_and_claim(self) -> bool:
         recorded = self._record()
-        routed = router.route_next(self.book, self.configs)
-        claimed = self._claim()
-        return recorded or routed or claimed
+        return self._claim() or recorded
 
     def _pause(self) -> float:
         due = queue.seconds_to_next()
@@ -138,6 +150,7 @@ class Pump:
     def _let_go(self, done: list[Done]) -> None:
         for result in done:
             self.in_hand.pop(result.job.claim.lane_id, None)
+            self.leases.pop(result.job.claim.lane_id, None)
         recorded = {id(result) for result in done}
         self.back = [result for result in self.back if id(result) not in recorded]
 
@@ -158,8 +171,8 @@ class Pump:
             for result in done:
                 self._finish([result])
             return
-        log.error("A result could not be recorded: %s", type(error).__name__)
-        deliveries.give_up(done[0], type(error).__name__)
+        log.error("A result could not be recorded: %s", place_of(error))
+        deliveries.give_up(done[0], error)
 
     def _claim(self) -> bool:
         """Claim due lanes, endpoint by endpoint, while there is room for their requests."""
@@ -176,6 +189,8 @@ class Pump:
             claimed = claimed or bool(prepared)
             if not prepared:
                 empty.append(turn.endpoint_id)
+            elif len(turn.lanes) < min(room, CLAIM_AT_MOST):
+                break  # it had no more; the next round asks the others
         return claimed
 
     def _wants_solitude(self) -> bool:
@@ -202,7 +217,7 @@ class Pump:
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # noqa: BLE001
-            log.error("Endpoint %s cannot be worked on: %s", turn.endpoint_id, type(error).__name__)
+            log.error("Endpoint %s cannot be worked on: %s", turn.endpoint_id, place_of(error))
             self.broken[turn.endpoint_id] = time.monotonic() + BROKEN_SECONDS
             queue.release([claim.lane_id for claim in turn.lanes])
             return []
@@ -234,6 +249,7 @@ class Pump:
 
     def _submit(self, job: sender.Job) -> None:
         self.in_hand[job.claim.lane_id] = job.claim.token
+        self.leases[job.claim.lane_id] = job.claim.lease
         if job.claim.deaths > 1:
             self.solo_until = time.monotonic() + SOLO_SECONDS
         self._run(lambda: sender.perform(job, self.http))
@@ -252,6 +268,9 @@ class Pump:
         self.renewed_at = time.monotonic()
         kept = queue.renew(self.in_hand.items())
         self.in_hand = {lane: token for lane, token in self.in_hand.items() if lane in kept}
+        self.leases = {lane: lease for lane, lease in self.leases.items() if lane in kept}
+        for lease in self.leases.values():
+            lease.prolong(self.renewed_at)
 
     def _drain(self) -> None:
         """Claim nothing more; wait for requests under way, then leave. What is left becomes unknown."""
@@ -321,6 +340,14 @@ class Bell:
             pass
         for _ in listener.notifies(timeout=0):
             pass
+
+
+def _spare_the_collector() -> None:
+    """Take what is loaded for good out of garbage collection, and collect the rest less often: rows come
+    and go by the hundred, and none of them form cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
 
 
 def _all_of(finished: queues.SimpleQueue[Done | TokenFetched]) -> list[Done | TokenFetched]:

@@ -6,9 +6,11 @@ times are the database's, so that no worker's clock matters.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +23,27 @@ from conversations.models import UNFINISHED
 ROUTING_BATCH = 100
 CRASHES_MEAN_HELD = 3
 PROBE_PAUSED_EVERY_SECONDS = 300
+# Nothing is sent in the last part of a lease: whoever takes over must find there what was sent before.
+SENDING_SHARE = 0.75
+
+
+@dataclass(slots=True)
+class Lease:
+    """Until when (seconds of time.monotonic) this process may send what a lane holds without asking again.
+
+    It counts from before the database was asked, so that a process which stood still, or whose clock is
+    wrong, never believes a lane to be its own for longer than the database does.
+    """
+
+    until: float = math.inf
+
+    def holds(self) -> bool:
+        """Whether a request may still go out."""
+        return time.monotonic() < self.until
+
+    def prolong(self, asked_at: float) -> None:
+        """The database gave us the lane anew, having been asked at `asked_at`."""
+        self.until = asked_at + settings.LEASE_SECONDS * SENDING_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +54,7 @@ class LaneClaim:
     token: int
     endpoint_id: int
     deaths: int
+    lease: Lease = field(default_factory=Lease, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +116,10 @@ _CLAIM_LANES = """
 """
 # A lane's due time: the end of its lease, or what its lowest unfinished delivery says.
 _RECOMPUTE = f"""
-    UPDATE conversations_lane l SET due_at = COALESCE(l.lease_until, head.due_at)
+    UPDATE conversations_lane l
+    SET due_at = CASE WHEN %s THEN head.due_at ELSE COALESCE(l.lease_until, head.due_at) END,
+        lease_until = CASE WHEN NOT %s THEN l.lease_until END,
+        deaths = CASE WHEN %s THEN 0 ELSE l.deaths END
     FROM (
         SELECT lane.id, (
             SELECT CASE d.state WHEN 'held' THEN NULL ELSE d.due_at END
@@ -200,6 +227,7 @@ def claim_lanes(limit: int, *, suspects: bool, without: Sequence[int] = ()) -> T
     """Take up to `limit` due lanes of the endpoint that was served least recently; in the caller's
     transaction. `suspects`: also lanes with which a worker died before. `without`: endpoint ids to leave.
     None when no endpoint has due work and an open gate."""
+    asked_at = time.monotonic()
     gate = _one(_NEXT_GATE, [list(without)])
     if gate is None:
         return None
@@ -209,7 +237,10 @@ def claim_lanes(limit: int, *, suspects: bool, without: Sequence[int] = ()) -> T
     lease = settings.LEASE_SECONDS
     rows = _all(_CLAIM_LANES, [endpoint_id, suspects, take, lease, lease]) if take else []
     _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)
-    return Turn(endpoint_id, tuple(LaneClaim(*row) for row in rows))
+    claims = tuple(LaneClaim(*row) for row in rows)
+    for claim in claims:
+        claim.lease.prolong(asked_at)
+    return Turn(endpoint_id, claims)
 
 
 def suspects_are_due() -> bool:
@@ -256,15 +287,14 @@ def make_lanes(tenants: Iterable[Tenant]) -> dict[tuple[UUID, int], int]:
 
 def release(lane_ids: Sequence[int]) -> None:
     """Give back lanes whose work is recorded, and set when they are due next. Lock them first."""
-    _execute(
-        "UPDATE conversations_lane SET lease_until = NULL, deaths = 0 WHERE id = ANY(%s)", [list(lane_ids)]
-    )
-    recompute(lane_ids)
+    if lane_ids:
+        _execute(_RECOMPUTE, [True, True, True, list(lane_ids)])
 
 
 def recompute(lane_ids: Sequence[int]) -> None:
     """Set when these lanes are due next, from their heads. Lock them first; all who change a delivery do."""
-    _execute(_RECOMPUTE, [list(lane_ids)])
+    if lane_ids:
+        _execute(_RECOMPUTE, [False, False, False, list(lane_ids)])
 
 
 def claim_inbox() -> InboxClaim | None:

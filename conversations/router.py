@@ -39,6 +39,7 @@ from endpoints.canonical import (
     to_json,
 )
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
+from oneio.blame import place_of
 from oneio.bulk import update_rows
 from routing import changes
 from routing.decision import Decision, Facts, Fate, decide
@@ -62,7 +63,7 @@ def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
         with transaction.atomic():
             queue.lock_inbox(claim)
             endpoint = configs.get(claim.endpoint_id)
-            Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim)).route()
+            Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim), configs).route()
             queue.release_inbox(claim)
     except LeaseLost:
         pass  # whoever took over does the same work from the start
@@ -91,8 +92,7 @@ def _let_go(claim: InboxClaim) -> None:
 
 def _isolate(claim: InboxClaim, error: Exception) -> None:
     """A batch failed inside oneio: route its messages one at a time, and hold the one that fails alone."""
-    # The error's text may quote the ticket: only its kind is logged.
-    log.error("Routing failed inside oneio: %s", type(error).__name__)
+    log.error("Routing failed inside oneio: %s", place_of(error))
     with suppress(LeaseLost), transaction.atomic():
         queue.lock_inbox(claim)
         if claim.solo:
@@ -137,12 +137,14 @@ class Heard:
 class Batch:
     """Some messages of one endpoint, routed together."""
 
-    def __init__(self, endpoint: LoadedEndpoint, rules: Rules, messages: Sequence[Message]) -> None:
+    def __init__(
+        self, endpoint: LoadedEndpoint, rules: Rules, messages: Sequence[Message], configs: EndpointConfigs
+    ) -> None:
         self.endpoint = endpoint
         self.adapter: Adapter = endpoint.adapter
         self.rules = rules
         self.messages = messages
-        self.plans = Plans()
+        self.plans = Plans(configs)
         self.now = queue.database_now()
 
     def route(self) -> None:

@@ -22,6 +22,7 @@ from endpoints.canonical import (
 from endpoints.configs import LoadedEndpoint
 from endpoints.http import HttpClient
 from endpoints.outcomes import Failure, Outcome, Result, Verification
+from oneio.blame import place_of
 from routing import changes
 from routing.compiled import RoutingRule
 from routing.decision import comment_document, message_context
@@ -71,23 +72,26 @@ class Done:
     nothing_to_do: bool = False
     mapping_failed: bool = False
     no_ticket: bool = False
+    lease_over: bool = False
 
 
 def perform(job: Job, http: HttpClient) -> Done:
     """Carry the job out. Never raises: what goes wrong inside oneio is an outcome too."""
     try:
-        return _perform(job, job.endpoint.adapter, http)
+        return _perform(job, job.endpoint.adapter, http.only_while(job.claim.lease.holds))
     except MappingError as problem:
         return Done(job, _refusal(str(problem)), mapping_failed=True)
     except Unrenderable as problem:
         return Done(job, _refusal(str(problem)), mapping_failed=True)
     except Exception as error:  # noqa: BLE001 (a bug in a mapping or adapter must not stop the worker)
-        # Its text may quote the ticket: only the kind of error is logged.
-        log.error("Delivery %s failed inside oneio: %s", job.delivery_id, type(error).__name__)
+        log.error("Delivery %s failed inside oneio: %s", job.delivery_id, place_of(error))
         return Done(job, Outcome(Result.NOT_SENT, Failure.INTERNAL, code=type(error).__name__[:40]))
 
 
 def _perform(job: Job, adapter: Adapter, http: HttpClient) -> Done:
+    if not job.claim.lease.holds():
+        # It waited too long for a thread, or the whole process stood still: another worker may have it.
+        return Done(job, Outcome(Result.NOT_SENT, Failure.TRANSIENT, code="lease_over"), lease_over=True)
     command = command_for(job, adapter)
     if command is None:
         return Done(job, _refusal("The target has no ticket for this conversation yet."), no_ticket=True)

@@ -66,6 +66,12 @@ class EndpointConfigs:
             self._loaded[endpoint_id] = loaded
         return loaded[1]
 
+    def with_entity(self, endpoint_id: int, entity: str) -> LoadedEndpoint:
+        """The same; read anew if it lacks an entity type that a rule of today names."""
+        if entity not in self.get(endpoint_id).entity_ids:
+            self.forget(endpoint_id)
+        return self.get(endpoint_id)
+
     def forget(self, endpoint_id: int) -> None:
         """Read this endpoint again at the next use."""
         self._loaded.pop(endpoint_id, None)

@@ -72,13 +72,15 @@ def note_success(endpoint_id: int) -> None:
         | ~Q(circuit=Circuit.CLOSED)
         | Q(paused_at__isnull=False, pause_reason=PAUSED_FOR_CREDENTIALS)
     )
-    if _gates(endpoint_id).filter(troubled).exists():
-        with transaction.atomic():
-            gate = _locked(endpoint_id)
+    stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_NOTED_EVERY)
+    if not _gates(endpoint_id).filter(troubled | stale).exists():
+        return
+    with transaction.atomic():
+        gate = _locked(endpoint_id)
+        if _gates(endpoint_id).filter(troubled).exists():
             # A wait that the target asked for goes on; one of the circuit is over.
             _recover(endpoint_id, gate.closed_until if gate.circuit == Circuit.CLOSED else None)
-    stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_NOTED_EVERY)
-    _gates(endpoint_id).filter(stale).update(last_success_at=Now())
+        _gates(endpoint_id).update(last_success_at=Now())
 
 
 def note_answer(endpoint_id: int) -> None:

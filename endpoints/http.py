@@ -10,7 +10,8 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from requests.structures import CaseInsensitiveDict
 
 from endpoints.network import Lookup, NetworkPolicy
 from endpoints.outcomes import Phase
-from endpoints.transport import Exchange, GuardedAdapter, HttpFailure, current_exchange
+from endpoints.transport import Exchange, GuardedAdapter, HttpFailure, always, current_exchange
 
 __all__ = ["HttpAnswer", "HttpClient", "HttpFailure", "HttpRequest", "NetworkPolicy", "Phase"]
 
@@ -80,6 +81,14 @@ class HttpClient:
         self._policy = policy
         self._lookup = lookup
         self._adapter = GuardedAdapter(policy.ca_file)
+        self._may_send: Callable[[], bool] = always
+
+    def only_while(self, may_send: Callable[[], bool]) -> HttpClient:
+        """The same client, whose requests go out only if `may_send()` is true when the first byte is due.
+        One that may not fails in Phase.CONNECT with the reason `too_late`."""
+        client = copy(self)
+        client._may_send = may_send
+        return client
 
     def send(self, request: HttpRequest) -> HttpAnswer:
         """Send once, without following redirects. Raises HttpFailure and nothing else."""
@@ -108,6 +117,7 @@ class HttpClient:
             connect_timeout=min(request.connect_timeout, request.deadline),
             read_timeout=request.read_timeout,
             deadline=request.deadline,
+            may_send=self._may_send,
         )
 
     def _carry_out(self, prepared: requests.PreparedRequest, exchange: Exchange, max_body: int) -> HttpAnswer:

@@ -6,6 +6,7 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,11 @@ class HttpFailure(Exception):
         self.message = message
 
 
+def always() -> bool:
+    """Nothing stands against sending."""
+    return True
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request on its way: its clocks (in seconds), and how far it got."""
@@ -53,6 +59,7 @@ class Exchange:
     bytes_sent: int = 0
     sent_whole: bool = False
     closed_by_peer: bool = False
+    may_send: Callable[[], bool] = always
 
     @property
     def phase(self) -> Phase:
@@ -76,6 +83,11 @@ class Exchange:
         if left <= 0:
             raise self.timed_out()
         return min(left, self.read_timeout)
+
+    def check_may_send(self) -> None:
+        """Raise HttpFailure when nothing has been sent yet and nothing may be sent any more."""
+        if self.bytes_sent == 0 and not self.may_send():
+            raise self.failure("too_late", "The request was not sent: its time had passed.")
 
     def connect_timed_out(self) -> HttpFailure:
         return self.failure(
@@ -129,6 +141,7 @@ class _TimedSocket(socket.socket):
     def send(self, *args: Any) -> int:
         exchange = current_exchange.get()
         self.settimeout(exchange.wait())
+        exchange.check_may_send()
         try:
             count = super().send(*args)
         except TimeoutError:

@@ -71,7 +71,7 @@ class Display:
 
     def say(self, text: RenderableType) -> None:
         """Print below the steps."""
-        self.console.print(text)
+        self.console.print(text, soft_wrap=True)
 
     def _print(self, line: Line) -> None:
         detail = f": {line.detail}" if line.detail else ""

@@ -88,7 +88,7 @@ def test_giving_up_with_a_stale_token_changes_nothing(place: Office) -> None:
     expire_leases()
     take(place.target.pk)
 
-    deliveries.give_up(late, "IntegrityError")
+    deliveries.give_up(late, IntegrityError("ticket_in_one_conversation"))
 
     assert fresh(delivery).state == "verifying"
 
@@ -322,19 +322,20 @@ def test_result_that_cannot_be_kept_holds_only_its_delivery(place: Office) -> No
 
     with pytest.raises(IntegrityError):
         deliveries.finish(list(results.values()), place.configs)
-    deliveries.give_up(results[broken.pk], "IntegrityError")
+    deliveries.give_up(results[broken.pk], IntegrityError("ticket_in_one_conversation"))
     deliveries.finish([results[fine.pk]], place.configs)
 
     assert (fresh(broken).state, fresh(broken).hold_reason) == ("held", "internal")
     assert fresh(fine).state == "delivered"
     assert Attempt.objects.get(delivery=broken).code == "IntegrityError"
+    assert "another conversation" in fresh(broken).content.problem
     assert Lane.objects.get(pk=broken.lane_id).lease_until is None
 
 
 def test_unrecorded_create_is_looked_up_when_retried(place: Office) -> None:
     delivery = place.first()
     [done] = place.perform()
-    deliveries.give_up(done, "IntegrityError")
+    deliveries.give_up(done, IntegrityError("ticket_in_one_conversation"))
 
     retry([delivery])
     place.deliver()

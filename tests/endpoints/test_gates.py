@@ -66,7 +66,7 @@ def test_rejected_credentials_pause_and_say_what_to_do(endpoint: Endpoint) -> No
     assert paused.pause_reason == "credentials"
     alert = Alert.objects.get(endpoint=endpoint)
     assert (alert.kind, alert.organization_id) == (AlertKind.CREDENTIALS, endpoint.organization_id)
-    assert "choose Resume" in alert.what_to_do
+    assert "choose Send again" in alert.what_to_do
 
 
 def test_second_pause_keeps_the_first_time_and_alert(endpoint: Endpoint) -> None:

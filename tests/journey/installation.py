@@ -120,6 +120,10 @@ class Installation:
         elif victim == "sentinel":
             [lead] = psutil.Process(self._leader("workers")).children()
             lead.children()[0].kill()
+        elif victim == "all of the web-server":
+            for process in psutil.Process(self._leader("web-server")).children():
+                process.kill()
+            os.kill(self._leader("web-server"), signal.SIGKILL)
         else:
             os.kill(self._leader(victim), signal.SIGKILL)
 

@@ -63,6 +63,17 @@ def test_one_issue_though_killed(running: Installation, victim: str) -> None:
     assert len(story.scene.jira.issues_about(story.ticket.number)) == 1
 
 
+def test_incident_waits_for_killed_web_server(running: Installation) -> None:
+    story = running.story()
+    running.kill("all of the web-server")
+
+    story.open_incident()
+
+    story.accept()
+    story.create_issue()
+    assert len(story.scene.jira.issues_about(story.ticket.number)) == 1
+
+
 def test_killed_demo_starts_again_and_finishes(running: Installation) -> None:
     story = running.story()
     story.open_incident()

@@ -23,24 +23,38 @@ def test_signal_becomes_keyboard_interrupt(number: int) -> None:
         os.kill(os.getpid(), number)
 
 
-def test_second_signal_is_ignored() -> None:
-    tidied = False
+def test_second_signal_does_not_cut_tidying_up_short() -> None:
+    done: list[str] = []
 
-    with pytest.raises(KeyboardInterrupt), interruptible():
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_twice(done)
+
+    assert done == ["tidied up"]
+
+
+def test_delayed_signal_comes_after_the_block() -> None:
+    done: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_while_busy(done)
+
+    assert done == ["block"]
+
+
+def interrupt_twice(done: list[str]) -> None:
+    """A second signal while the first is being answered."""
+    with interruptible():
         try:
             os.kill(os.getpid(), signal.SIGINT)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
-            tidied = True
-
-    assert tidied
+            done.append("tidied up")
 
 
-def test_delayed_signal_comes_after_the_block() -> None:
-    whole = False
-
-    with pytest.raises(KeyboardInterrupt), interruptible(), delayed():
-        os.kill(os.getpid(), signal.SIGTERM)
-        whole = True
-
-    assert whole
+def interrupt_while_busy(done: list[str]) -> None:
+    """A signal in a block that must be whole, and work after it that must not begin."""
+    with interruptible():
+        with delayed():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("block")
+        done.append("work after it")
