@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from conversations.models import (
@@ -129,10 +129,13 @@ class Acquaintance:
         own = Participant.objects.filter(endpoint_id=self.endpoint.id)
         known = own.filter(external_id__in=ids).values_list("conversation_id", flat=True)
         self._conversations = _lock_conversations([*known, *self._by_effect.values()])
-        wanted = Q(external_id__in=ids) | Q(conversation__in=list(self._conversations))
-        self._own = list(own.filter(wanted).select_for_update(no_key=True).order_by("pk"))
+        self._own = self._lock_own(own, ids) if self._conversations else []
         late = [row.conversation_id for row in self._own if row.conversation_id not in self._conversations]
         self._conversations |= _lock_conversations(late)
+
+    def _lock_own(self, own: QuerySet[Participant], external_ids: set[str]) -> list[Participant]:
+        wanted = Q(external_id__in=external_ids) | Q(conversation__in=list(self._conversations))
+        return list(own.filter(wanted).select_for_update(no_key=True).order_by("pk"))
 
     def _load_participants(self) -> None:
         names = {pk: name for name, pk in self.endpoint.entity_ids.items()}

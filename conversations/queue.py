@@ -180,6 +180,7 @@ _MISSING_LANES = """
     SELECT c, e, env, org, 0, 0 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
         AS wanted(c, e, env, org)
     ON CONFLICT (conversation_id, endpoint_id) DO NOTHING
+    RETURNING id, conversation_id, endpoint_id
 """
 _FIND_LANES = """
     SELECT l.id, l.conversation_id, l.endpoint_id FROM conversations_lane l
@@ -266,23 +267,25 @@ def lock_lanes(lane_ids: Iterable[int]) -> dict[int, int]:
 
 def lanes_for(tenants: Iterable[Tenant]) -> dict[tuple[UUID, int], int]:
     """The locked lanes of these (conversation, endpoint) pairs, made where missing."""
-    found = make_lanes(tenants)
-    lock_lanes(found.values())
-    return found
+    lanes, fresh = make_lanes(tenants)
+    lock_lanes(set(lanes.values()) - fresh)
+    return lanes
 
 
-def make_lanes(tenants: Iterable[Tenant]) -> dict[tuple[UUID, int], int]:
-    """The lanes of these (conversation, endpoint) pairs, made where missing, not locked."""
+def make_lanes(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], set[int]]:
+    """The lanes of these (conversation, endpoint) pairs, made where missing, not locked; and which of them
+    were made: those nobody else can see yet."""
     wanted = list(dict.fromkeys(tenants))
     if not wanted:
-        return {}
+        return {}, set()
     conversations = [tenant.conversation_id for tenant in wanted]
     endpoints = [tenant.endpoint_id for tenant in wanted]
     environments = [tenant.environment_id for tenant in wanted]
     organizations = [tenant.organization_id for tenant in wanted]
-    _execute(_MISSING_LANES, [conversations, endpoints, environments, organizations])
-    rows = _all(_FIND_LANES, [conversations, endpoints])
-    return {(conversation, endpoint): lane for lane, conversation, endpoint in rows}
+    made = _all(_MISSING_LANES, [conversations, endpoints, environments, organizations])
+    rows = made if len(made) == len(wanted) else _all(_FIND_LANES, [conversations, endpoints])
+    lanes = {(conversation, endpoint): lane for lane, conversation, endpoint in rows}
+    return lanes, {row[0] for row in made}
 
 
 def release(lane_ids: Sequence[int]) -> None:
@@ -310,11 +313,15 @@ def release_inbox(claim: InboxClaim, *, solo: bool = False) -> None:
         raise LeaseLost
 
 
-def lock_inbox(claim: InboxClaim) -> None:
-    """Lock a claimed inbox for the rest of the transaction. Raises LeaseLost if it is another's by now."""
-    sql = "SELECT 1 FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE"
-    if _one(sql, [claim.endpoint_id, claim.token]) is None:
+def lock_inbox(claim: InboxClaim) -> datetime:
+    """Lock a claimed inbox for the rest of the transaction. Raises LeaseLost if it is another's by now.
+    Returns the database's time."""
+    sql = "SELECT now() FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE"
+    row = _one(sql, [claim.endpoint_id, claim.token])
+    if row is None:
         raise LeaseLost
+    now: datetime = row[0]
+    return now
 
 
 def seconds_to_next() -> float | None:

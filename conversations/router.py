@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, transaction
@@ -61,9 +61,9 @@ def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
             _count_death(claim)
     try:
         with transaction.atomic():
-            queue.lock_inbox(claim)
+            now = queue.lock_inbox(claim)
             endpoint = configs.get(claim.endpoint_id)
-            Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim), configs).route()
+            Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim), configs, now).route()
             queue.release_inbox(claim)
     except LeaseLost:
         pass  # whoever took over does the same work from the start
@@ -138,14 +138,19 @@ class Batch:
     """Some messages of one endpoint, routed together."""
 
     def __init__(
-        self, endpoint: LoadedEndpoint, rules: Rules, messages: Sequence[Message], configs: EndpointConfigs
+        self,
+        endpoint: LoadedEndpoint,
+        rules: Rules,
+        messages: Sequence[Message],
+        configs: EndpointConfigs,
+        now: datetime,
     ) -> None:
         self.endpoint = endpoint
         self.adapter: Adapter = endpoint.adapter
         self.rules = rules
         self.messages = messages
         self.plans = Plans(configs)
-        self.now = queue.database_now()
+        self.now = now
 
     def route(self) -> None:
         """Decide on every message and write down all that follows."""

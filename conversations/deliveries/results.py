@@ -1,16 +1,14 @@
-"""Owns every change of a delivery's state: what a finished try leads to, and what a person decides."""
+"""What a finished try leads to: its attempt closed, its delivery moved, its target's shadow updated."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Case as Choice
-from django.db.models import F, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from conversations import queue
@@ -67,11 +65,9 @@ class Results:
         self.notes: dict[tuple[object, ...], tuple[Done, Delivery, Verdict]] = {}
         self.now = queue.database_now()
         pks = [done.job.delivery_id for done in finished]
-        rows = Delivery.objects.filter(pk__in=pks).select_related("content", "message", "rule")
+        rows = Delivery.objects.filter(pk__in=pks).select_related("content", "message")
         self.deliveries = {row.pk: row for row in rows}
-        self.attempts = {
-            row.pk: row for row in Attempt.objects.filter(pk__in=[done.job.attempt_id for done in finished])
-        }
+        self.attempts: list[Attempt] = []
 
     def record(self) -> None:
         """Close the attempts, move the deliveries, remember what the targets have now."""
@@ -118,7 +114,8 @@ class Results:
         )
 
     def _end_attempt(self, done: Done, outcome: Outcome) -> None:
-        attempt = self.attempts[done.job.attempt_id]
+        attempt = Attempt(id=done.job.attempt_id, organization_id=done.job.endpoint.organization_id)
+        self.attempts.append(attempt)
         attempt.ended_at = self.now
         attempt.result = outcome.result
         attempt.failure = outcome.failure or ""
@@ -198,7 +195,7 @@ class Results:
 
     def _save(self, touched: list[Participant], written_back: list[Delivery]) -> None:
         update_rows(
-            list(self.attempts.values()),
+            self.attempts,
             "ended_at",
             "result",
             "failure",
@@ -263,71 +260,6 @@ def _why_unrecordable(error: Exception) -> str:
     )
 
 
-def retry(deliveries: Iterable[Delivery]) -> int:
-    """Send held or waiting deliveries again now, with the current rule. Returns how many.
-
-    One that may have arrived is looked up first; where nobody can say, the person's word counts."""
-    unsure = Q(state=DeliveryState.HELD, in_doubt_since__isnull=False) & ~Q(hold_reason=HoldReason.UNKNOWN)
-    again = {
-        "state": Choice(
-            When(unsure, then=Value(DeliveryState.VERIFYING)), default=Value(DeliveryState.QUEUED)
-        ),
-        "hold_reason": "",
-        "failure": "",
-        "due_at": Now(),
-        "tries": 0,
-        "first_tried_at": Choice(When(unsure, then=F("first_tried_at"))),
-        "in_doubt_since": Choice(When(unsure, then=F("in_doubt_since"))),
-        "checks": 0,
-        "state_since": Now(),
-    }
-    doubtful = Q(hold_reason=HoldReason.UNKNOWN)
-    rows = [DeliveryState.HELD, DeliveryState.QUEUED]
-    return _decide(deliveries, rows, again, flagged=doubtful)
-
-
-def skip(deliveries: Iterable[Delivery]) -> int:
-    """Leave deliveries out for good; what waits behind them goes on. Returns how many."""
-    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.SKIPPED))
-
-
-def cancel(deliveries: Iterable[Delivery]) -> int:
-    """Call deliveries off; what waits behind them goes on. Returns how many."""
-    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.CANCELLED))
-
-
-def hold(deliveries: Iterable[Delivery]) -> int:
-    """Keep waiting deliveries back until a person lets them go. Returns how many."""
-    held = {"state": DeliveryState.HELD, "hold_reason": HoldReason.PERSON, "state_since": Now()}
-    return _decide(deliveries, [DeliveryState.QUEUED], held)
-
-
-_STOPPABLE = [DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
-
-
-def _ended(state: DeliveryState) -> dict[str, Any]:
-    return {"state": state, "hold_reason": "", "in_doubt_since": None, "state_since": Now()}
-
-
-def _decide(
-    deliveries: Iterable[Delivery],
-    states: list[DeliveryState],
-    values: dict[str, Any],
-    flagged: Q | None = None,
-) -> int:
-    """Change deliveries that no worker has in hand; their lanes are locked first and woken after."""
-    chosen = list(deliveries)
-    with transaction.atomic():
-        lanes = list(queue.lock_lanes({delivery.lane_id for delivery in chosen}))
-        idle = Delivery.objects.filter(pk__in=[delivery.pk for delivery in chosen], state__in=states)
-        idle = idle.exclude(state=DeliveryState.VERIFYING, lane__lease_until__gt=Now())
-        if flagged is not None:
-            idle.filter(flagged).update(possible_duplicate=True)
-        changed = idle.update(**values)
-        queue.recompute(lanes)
-    return changed
-
-
 def _lock_participants(finished: Sequence[Done]) -> Participants:
     """All participants of the conversations at hand, locked in the order of their ids."""
     conversations = Delivery.objects.filter(pk__in=[done.job.delivery_id for done in finished])
@@ -352,7 +284,8 @@ def _lanes_to_write_back(finished: Sequence[Done], configs: EndpointConfigs) -> 
         if configs.get(row.message.endpoint_id).can(Capability.WRITE_BACK)
     ]
     # Made here and locked with all others in one go.
-    return {conversation: lane for (conversation, _), lane in queue.make_lanes(tenants).items()}
+    lanes, _ = queue.make_lanes(tenants)
+    return {conversation: lane for (conversation, _), lane in lanes.items()}
 
 
 def _made_a_ticket(done: Done, outcome: Outcome) -> bool:

@@ -1,0 +1,6 @@
+"""Owns every change of a delivery's state: what a finished try leads to, and what a person decides."""
+
+from conversations.deliveries.interventions import cancel, hold, retry, skip
+from conversations.deliveries.results import finish, give_up
+
+__all__ = ["cancel", "finish", "give_up", "hold", "retry", "skip"]

@@ -1,0 +1,83 @@
+"""What a person decides about deliveries: again, leave out, call off, keep back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Case as Choice
+from django.db.models import F, Q, Value, When
+from django.db.models.functions import Now
+
+from conversations import queue
+from conversations.models import (
+    Delivery,
+    DeliveryState,
+    HoldReason,
+)
+
+
+def retry(deliveries: Iterable[Delivery]) -> int:
+    """Send held or waiting deliveries again now, with the current rule. Returns how many.
+
+    One that may have arrived is looked up first; where nobody can say, the person's word counts."""
+    unsure = Q(state=DeliveryState.HELD, in_doubt_since__isnull=False) & ~Q(hold_reason=HoldReason.UNKNOWN)
+    again = {
+        "state": Choice(
+            When(unsure, then=Value(DeliveryState.VERIFYING)), default=Value(DeliveryState.QUEUED)
+        ),
+        "hold_reason": "",
+        "failure": "",
+        "due_at": Now(),
+        "tries": 0,
+        "first_tried_at": Choice(When(unsure, then=F("first_tried_at"))),
+        "in_doubt_since": Choice(When(unsure, then=F("in_doubt_since"))),
+        "checks": 0,
+        "state_since": Now(),
+    }
+    doubtful = Q(hold_reason=HoldReason.UNKNOWN)
+    rows = [DeliveryState.HELD, DeliveryState.QUEUED]
+    return _decide(deliveries, rows, again, flagged=doubtful)
+
+
+def skip(deliveries: Iterable[Delivery]) -> int:
+    """Leave deliveries out for good; what waits behind them goes on. Returns how many."""
+    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.SKIPPED))
+
+
+def cancel(deliveries: Iterable[Delivery]) -> int:
+    """Call deliveries off; what waits behind them goes on. Returns how many."""
+    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.CANCELLED))
+
+
+def hold(deliveries: Iterable[Delivery]) -> int:
+    """Keep waiting deliveries back until a person lets them go. Returns how many."""
+    held = {"state": DeliveryState.HELD, "hold_reason": HoldReason.PERSON, "state_since": Now()}
+    return _decide(deliveries, [DeliveryState.QUEUED], held)
+
+
+_STOPPABLE = [DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
+
+
+def _ended(state: DeliveryState) -> dict[str, Any]:
+    return {"state": state, "hold_reason": "", "in_doubt_since": None, "state_since": Now()}
+
+
+def _decide(
+    deliveries: Iterable[Delivery],
+    states: list[DeliveryState],
+    values: dict[str, Any],
+    flagged: Q | None = None,
+) -> int:
+    """Change deliveries that no worker has in hand; their lanes are locked first and woken after."""
+    chosen = list(deliveries)
+    with transaction.atomic():
+        lanes = list(queue.lock_lanes({delivery.lane_id for delivery in chosen}))
+        idle = Delivery.objects.filter(pk__in=[delivery.pk for delivery in chosen], state__in=states)
+        idle = idle.exclude(state=DeliveryState.VERIFYING, lane__lease_until__gt=Now())
+        if flagged is not None:
+            idle.filter(flagged).update(possible_duplicate=True)
+        changed = idle.update(**values)
+        queue.recompute(lanes)
+    return changed

@@ -1,0 +1,35 @@
+"""Memory: conversations, the messages that came in, the deliveries that go out, and what happened to them."""
+
+from conversations.models.attachment import Attachment, AttachmentChunk
+from conversations.models.conversation import Conversation, Participant, RemoteItem
+from conversations.models.delivery import (
+    UNDER_WAY,
+    UNFINISHED,
+    Attempt,
+    Delivery,
+    DeliveryContent,
+    DeliveryState,
+    HoldReason,
+    Lane,
+)
+from conversations.models.message import Message, MessageBody, MessageQuerySet, MessageState
+
+__all__ = [
+    "UNDER_WAY",
+    "UNFINISHED",
+    "Attachment",
+    "AttachmentChunk",
+    "Attempt",
+    "Conversation",
+    "Delivery",
+    "DeliveryContent",
+    "DeliveryState",
+    "HoldReason",
+    "Lane",
+    "Message",
+    "MessageBody",
+    "MessageQuerySet",
+    "MessageState",
+    "Participant",
+    "RemoteItem",
+]
