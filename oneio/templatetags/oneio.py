@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from oneio.admin import display
 from oneio.models import Environment
+from oneio.template_values import to_text
 
 register = template.Library()
 
@@ -49,6 +52,15 @@ def environment_bar(environment: Environment) -> SafeString:
 def environment_edge(environment: Environment) -> SafeString:
     """The upper edge of a page's first panel."""
     return display.environment_edge(environment)
+
+
+@register.filter
+def attribute_value(value: Any) -> SafeString:
+    """An attribute's value in words: lists with commas, times in the reader's zone, a dash for nothing."""
+    if isinstance(value, datetime):
+        return format_html("{}", localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z"))
+    text = to_text(value)
+    return format_html("{}", text) if text.strip() else display.NOTHING
 
 
 @register.filter
