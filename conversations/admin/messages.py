@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -13,11 +13,14 @@ from django.utils.safestring import SafeString
 
 from conversations.admin import explanations, looks, rows
 from conversations.models import Delivery, Message, MessageBody, MessageState
+from conversations.router import route_again
 from endpoints.admin.gate_words import mark as endpoint_mark
 from endpoints.canonical import decode_attributes
 from endpoints.models import Endpoint
 from oneio import access
+from oneio.access import Permission
 from oneio.admin import display
+from oneio.admin.base import may, note
 from oneio.admin.filters import AgeFilter, DropdownFilter, EnvironmentFilter, ReadableFilter
 from oneio.admin.page import WorkPage, url_of
 
@@ -66,6 +69,7 @@ class MessageAdmin(WorkPage):
     search_fields = ["number"]
     search_help_text = "Ticket number or id, of any system, or Response ID"
     ordering = ["-id"]
+    actions = ["route_selected_again"]
     page_template = "conversations/message.html"
     empty_title = "No messages"
     empty_text = (
@@ -90,6 +94,29 @@ class MessageAdmin(WorkPage):
         numbers = {term, term.upper()}
         found = Q(number__in=numbers) | Q(external_id=term) | Q(conversation_id__in=conversations)
         return queryset.filter(found), False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may act on messages somewhere; where exactly is asked of each."""
+        return may(request, Permission.OPERATE)
+
+    @admin.action(description="Route again", permissions=["operate"])
+    def route_selected_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Route messages whose routing failed, or that could not be read, after the cause is corrected."""
+        chosen = list(queryset.values_list("pk", flat=True))
+        permitted = access.readable(request.user, Message, Permission.OPERATE).filter(pk__in=chosen)
+        eligible = list(permitted.filter(state__in=[MessageState.HELD, MessageState.FAULTY]))
+        routed = route_again(eligible)
+        note(request, eligible, "Route again")
+        left = (
+            f" {len(chosen) - routed} left as it was: only faulty ones can be."
+            if routed < len(chosen)
+            else ""
+        )
+        self.message_user(
+            request,
+            f"{display.count(routed, 'message')} will be routed again.{left}",
+            messages.SUCCESS if routed else messages.WARNING,
+        )
 
     @admin.display(description="Received")
     def received(self, message: Message) -> SafeString:

@@ -310,6 +310,28 @@ def test_operator_elsewhere_cannot_act_here():
     assert delivery.state == DeliveryState.HELD
 
 
+@pytest.mark.parametrize(("role", "state"), [("operator", "received"), ("viewer", "held")])
+def test_failed_routing_is_repeated_by_operators_only(role, state):
+    message = make_message(state=MessageState.HELD, reason="mapping_failed")
+    chosen = {"action": "route_selected_again", "_selected_action": [message.pk]}
+
+    signed_in(role, message.environment).post(MESSAGES, chosen)
+
+    message.refresh_from_db()
+    assert message.state == state
+
+
+def test_routed_message_is_not_routed_again():
+    message = make_message(state=MessageState.ROUTED)
+    chosen = {"action": "route_selected_again", "_selected_action": [message.pk]}
+
+    answer = signed_in().post(MESSAGES, chosen, follow=True)
+
+    message.refresh_from_db()
+    assert message.state == MessageState.ROUTED
+    assert "left as it was" in answer.content.decode()
+
+
 def test_ended_delivery_is_left_as_it_is():
     delivery = make_sent()
     chosen = {"action": "retry_selected", "_selected_action": [delivery.pk]}
