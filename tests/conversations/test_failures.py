@@ -9,7 +9,8 @@ from conversations.deliveries import retry
 from conversations.models import Attempt, Delivery, Participant
 from endpoints.configs import FRESH_SECONDS
 from endpoints.models import Alert, EndpointGate
-from tests.conversations.world import Line, states
+from tests.conversations.world import Line, publish, states
+from tests.factories import make_endpoint
 
 Work = Callable[..., None]
 
@@ -146,3 +147,15 @@ def test_failed_status_step_does_not_create_again(line: Line, work: Work) -> Non
     held = Delivery.objects.get(state="held")
     assert Participant.objects.get(endpoint=line.jira_endpoint).number == line.issue["key"]
     assert "In Progress" in held.content.problem
+
+
+def test_broken_declaration_holds_with_its_own_sentence(line: Line, work: Work) -> None:
+    broken = make_endpoint("rest", line.snow.environment, settings={"declaration": "auth: {kind: none}"})
+    publish(line.snow, broken, [{"source": "title", "target": "title"}])
+    line.incident()
+
+    work()
+
+    held = Delivery.objects.get(state="held")
+    assert "inbound is missing" in held.content.problem
+    assert not EndpointGate.objects.get(endpoint=broken).pause_reason

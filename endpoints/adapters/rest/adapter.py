@@ -68,6 +68,8 @@ class RestAdapter(Adapter):
             )
         except DeclarationError as fault:
             self._fault = fault
+            # Able to do nothing: each delivery is held with what is wrong, and no credentials are suspected.
+            vars(self)["capabilities"] = frozenset()
             return
         # What the class may do depends, for one endpoint, on what its declaration has.
         vars(self)["capabilities"] = _capabilities(self._rest)

@@ -1,0 +1,113 @@
+"""Each guarantee under the one fault that would break it, with real processes and real signals."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.faults.background import Background
+from tests.faults.cut import kill_between_send_and_commit
+from tests.faults.installation import Installation, wait_until
+from tests.faults.line import FaultLine, fault_line
+from tests.faults.proxy import Fault
+from tests.faults.run import Plan, carry_out
+
+pytestmark = pytest.mark.slow
+KILLS = 20
+POSTS = 2000
+ROWS = """
+    SELECT 'lane', id::text, xmin::text FROM conversations_lane
+    UNION ALL SELECT 'delivery', id::text, xmin::text FROM conversations_delivery
+    UNION ALL SELECT 'attempt', id::text, xmin::text FROM conversations_attempt
+    UNION ALL SELECT 'participant', id::text, xmin::text FROM conversations_participant
+    ORDER BY 1, 2
+"""
+
+
+def test_every_202_survives_database_crashes(product: Installation, network: Background) -> None:
+    with fault_line(product, network, askable=False) as line:  # whose rule wants another category
+        tickets = [f"{line.prefix}{number:04d}" for number in range(POSTS)]
+        posting = network.start(line.partner.send(tickets, 1, connections=12))
+        for due in (POSTS // 4, POSTS // 2):
+            wait_until(lambda due=due: len(line.partner.acknowledged) >= due, 60)  # type: ignore[misc]
+            product.restart_database()
+        posting.result(120)
+
+        assert sorted(stored(product, line)) == sorted(line.partner.acknowledged.values())
+        assert line.partner.failures > 0
+
+
+def stored(product: Installation, line: FaultLine) -> list[str]:
+    """The Response IDs of all that is stored of the line's source."""
+    rows = product.query(
+        "SELECT m.response_id::text FROM conversations_message m"
+        " JOIN conversations_messagebody b ON b.id = m.response_id"
+        " JOIN oneio_organization o ON o.id = m.organization_id WHERE o.slug = %s",
+        line.name,
+    )
+    return [response_id for (response_id,) in rows]
+
+
+def test_kill_between_send_and_commit_makes_no_duplicate(product: Installation, network: Background) -> None:
+    product.start_workers(ONEIO_PUMPS="4")
+    with fault_line(product, network) as line:
+        findings = kill_between_send_and_commit(line, KILLS)
+
+        assert findings.sound, findings
+        assert len(line.target.tickets) == findings.delivered == KILLS
+
+
+def test_worker_stopped_past_its_lease_changes_no_row(product: Installation, network: Background) -> None:
+    product.start_workers(ONEIO_PUMPS="2")
+    with fault_line(product, network) as line:
+        line.proxy.order(Fault.WITHHOLD, times=6)
+        line.post(0, 6)
+        wait_until(lambda: len(line.senders()) == 6, 20)
+        pump = line.senders()[0]
+        os.kill(pump, signal.SIGSTOP)
+        network.do(line.release())
+        findings = line.settle()
+        before = product.query(ROWS)
+        os.kill(pump, signal.SIGCONT)
+        time.sleep(product.lease * 2)
+
+        assert product.query(ROWS) == before
+        assert findings.sound, findings
+        assert len(line.target.tickets) == 6
+
+
+def test_worker_stopped_past_its_lease_sends_nothing(product: Installation, network: Background) -> None:
+    product.start_workers(ONEIO_PUMPS="2", ONEIO_HTTP_THREADS="2")
+    with fault_line(product, network) as line:
+        line.proxy.order(
+            Fault.WITHHOLD, times=4
+        )  # both threads of both pumps wait, and more is in their hands
+        line.post(0, 8)
+        wait_until(lambda: len(line.senders()) == 4, 20)
+        pump = line.senders()[0]
+        os.kill(pump, signal.SIGSTOP)
+        network.do(line.release())
+        line.settle()
+        os.kill(pump, signal.SIGCONT)
+        time.sleep(product.lease * 2)
+
+        findings = line.settle()
+        assert findings.sound, findings
+        assert len(line.target.tickets) == 8
+
+
+def test_random_faults_lose_and_double_nothing(installed: Installation) -> None:
+    said: list[Any] = []
+    plan = Plan(tickets=300, messages=5, blows=12, per_second=36, seed=20)
+
+    try:
+        report = carry_out(plan, installed, "short-run", lambda *what: said.append(what))
+    finally:
+        installed.stop()
+
+    assert report.findings.sound, report.as_json()
+    assert report.findings.acknowledged == 1500
+    assert set(report.findings.held) <= {"unknown", "behind unknown"}
+    assert sum(report.network_faults.values()) > 20
