@@ -9,10 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from endpoints.adapters.base import FieldDescription
-from endpoints.adapters.jira.adf import adf_to_text
-from endpoints.adapters.jira.wiki import wiki_to_text
 from endpoints.adapters.values import canonical_value
 from endpoints.canonical import ATTRIBUTES, Actor, AttributeType, EntityKind, Value
+from endpoints.richtext.adf import adf_to_text
+from endpoints.richtext.wiki import wiki_to_text
 
 LABEL_MARK = "oneio-"
 """What stands before our effect key in a label."""

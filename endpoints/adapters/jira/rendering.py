@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from endpoints.adapters.base import Action, Command, EndpointConfig, Plan, Reference, Step, Unrenderable
-from endpoints.adapters.jira.adf import text_to_adf
 from endpoints.adapters.jira.fields import LABEL_MARK, field_of
 from endpoints.adapters.jira.options import Options
 from endpoints.adapters.jira.reading import ANY_TYPE, link_to
 from endpoints.adapters.values import json_value, text_of
 from endpoints.canonical import Comment, Value, Visibility
+from endpoints.richtext.adf import text_to_adf
 
 NEW_ISSUE = "{issue}"
 """Stands in paths for the id that the create of the same plan will give."""

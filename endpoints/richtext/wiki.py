@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from endpoints.adapters.jira.adf import normal
+from endpoints.richtext.adf import normal
 
 _FENCE = re.compile(r"\{(code|noformat)(:[^{}\n]*)?\}")
 _BREAK = re.compile(r"\\\\(?=\s|$)")

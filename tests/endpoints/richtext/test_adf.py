@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoints.adapters.jira.adf import adf_to_text, normal, text_to_adf
-from endpoints.adapters.jira.wiki import wiki_to_text
+from endpoints.richtext.adf import adf_to_text, normal, text_to_adf
+from endpoints.richtext.wiki import wiki_to_text
 
 PARTS = st.sampled_from(["\n", "\n\n", "* x", "# y", "https://a.example/b?c=d", " ", "[z]", "é😀", "\r\n"])
 TEXTS = st.lists(st.one_of(PARTS, st.text(max_size=20)), max_size=12).map("".join)

@@ -1,0 +1,1 @@
+"""Formatted texts as systems write them: HTML, Markdown, Atlassian documents, wiki text, plain text."""
