@@ -84,10 +84,13 @@ _FREE_SLOTS = """
         WHERE busy.endpoint_id = e.id AND busy.lease_until > now()
     )
 """
+# Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
 _NEXT_GATE = f"""
     SELECT g.endpoint_id, slots.free, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
            e.max_per_second, g.tokens, extract(epoch FROM now() - g.tokens_at)::float
     FROM endpoints_endpointgate g JOIN endpoints_endpoint e ON e.id = g.endpoint_id
+    JOIN (SELECT organization_id, max(served_at) AS served_at FROM endpoints_endpointgate GROUP BY 1) turn
+      ON turn.organization_id = g.organization_id
     CROSS JOIN LATERAL (SELECT {_FREE_SLOTS} AS free) slots
     WHERE e.status = 'active'
       AND (g.paused_at IS NULL OR g.pause_reason = 'credentials'
@@ -99,7 +102,7 @@ _NEXT_GATE = f"""
       AND EXISTS (SELECT FROM conversations_lane l WHERE l.endpoint_id = g.endpoint_id AND l.due_at <= now())
       AND slots.free > 0
       AND NOT (e.id = ANY(%s))
-    ORDER BY g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
+    ORDER BY turn.served_at, g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
 """
 _CLAIM_LANES = """
     WITH due AS (
@@ -144,13 +147,15 @@ _LOCK_LANES = """
 _CLAIM_INBOX = """
     WITH next AS (
         SELECT i.endpoint_id, i.lease_until IS NOT NULL AS died FROM endpoints_inbox i
+        JOIN (SELECT organization_id, max(served_at) AS served_at FROM endpoints_inbox GROUP BY 1) turn
+          ON turn.organization_id = i.organization_id
         WHERE (i.lease_until IS NULL OR i.lease_until <= now())
           AND EXISTS (
               SELECT FROM conversations_message m
               WHERE m.endpoint_id = i.endpoint_id AND m.state = 'received'
                 AND (m.wake_at IS NULL OR m.wake_at <= now())
           )
-        ORDER BY i.served_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+        ORDER BY turn.served_at, i.served_at LIMIT 1 FOR NO KEY UPDATE OF i SKIP LOCKED
     )
     UPDATE endpoints_inbox i
     SET lease_until = now() + make_interval(secs => %s), token = i.token + 1, served_at = now(),
@@ -225,9 +230,9 @@ def unsynchronised() -> Any:
 
 
 def claim_lanes(limit: int, *, suspects: bool, without: Sequence[int] = ()) -> Turn | None:
-    """Take up to `limit` due lanes of the endpoint that was served least recently; in the caller's
-    transaction. `suspects`: also lanes with which a worker died before. `without`: endpoint ids to leave.
-    None when no endpoint has due work and an open gate."""
+    """Take up to `limit` due lanes of the endpoint that was served least recently, of the organization that
+    was; in the caller's transaction. `suspects`: also lanes with which a worker died before. `without`:
+    endpoint ids to leave. None when no endpoint has due work and an open gate."""
     asked_at = time.monotonic()
     gate = _one(_NEXT_GATE, [list(without)])
     if gate is None:
@@ -301,7 +306,7 @@ def recompute(lane_ids: Sequence[int]) -> None:
 
 
 def claim_inbox() -> InboxClaim | None:
-    """Take the waiting inbox that was served least recently; commit before routing."""
+    """Take the waiting inbox served least recently, of the organization that was; commit before routing."""
     row = _one(_CLAIM_INBOX, [settings.LEASE_SECONDS, ROUTING_BATCH])
     return InboxClaim(*row) if row else None
 

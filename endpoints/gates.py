@@ -68,7 +68,7 @@ def note_success(endpoint_id: int) -> None:
     """The target did something for us: the circuit closes, counters start anew, its alerts end."""
     troubled = (
         Q(failures_in_row__gt=0)
-        | Q(refused_conversations__gt=0)
+        | ~Q(refused_conversations=[])
         | ~Q(circuit=Circuit.CLOSED)
         | Q(paused_at__isnull=False, pause_reason=PAUSED_FOR_CREDENTIALS)
     )
@@ -106,14 +106,15 @@ def note_failure(endpoint_id: int) -> None:
 
 
 def note_refusal(endpoint_id: int, conversation_id: UUID) -> None:
-    """The target forbade one ticket (403): several different tickets in a row mean the credentials."""
+    """The target forbade one ticket (403): several different ones without a success between mean the
+    credentials."""
     with transaction.atomic():
-        gate = _locked(endpoint_id)
-        if gate.last_refused_conversation == conversation_id:
+        known = _locked(endpoint_id).refused_conversations
+        if conversation_id in known:
             return
-        refusals = gate.refused_conversations + 1
-        _gates(endpoint_id).update(refused_conversations=refusals, last_refused_conversation=conversation_id)
-        if refusals >= REFUSALS_MEAN_CREDENTIALS:
+        refused = [*known, conversation_id][-REFUSALS_MEAN_CREDENTIALS:]
+        _gates(endpoint_id).update(refused_conversations=refused)
+        if len(refused) >= REFUSALS_MEAN_CREDENTIALS:
             pause_for_credentials(endpoint_id)
 
 
@@ -188,8 +189,7 @@ def _recover(endpoint_id: int, closed_until: datetime | None) -> None:
         circuit=Circuit.CLOSED,
         probe_lane=None,
         failures_in_row=0,
-        refused_conversations=0,
-        last_refused_conversation=None,
+        refused_conversations=[],
     )
     end_alerts(endpoint_id, AlertKind.CREDENTIALS, AlertKind.REFUSED, AlertKind.CIRCUIT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -224,8 +225,7 @@ class EndpointGate(TenantModel):
     closed_until = models.DateTimeField(null=True, blank=True)
     circuit = models.CharField(max_length=10, choices=Circuit.choices, default=Circuit.CLOSED)
     failures_in_row = models.PositiveIntegerField(default=0)
-    refused_conversations = models.PositiveSmallIntegerField(default=0)
-    last_refused_conversation = models.UUIDField(null=True, blank=True)
+    refused_conversations = ArrayField(models.UUIDField(), default=list, blank=True)
     probe_lane = models.BigIntegerField(null=True, blank=True)
     tokens = models.FloatField(default=0)
     tokens_at = models.DateTimeField(db_default=Now())

@@ -15,7 +15,14 @@ from conversations.tasks import sweep
 from endpoints import gates
 from endpoints.models import Endpoint, EndpointGate, Inbox
 from tests.conversations.workers import PAST, at_once, expire_leases, locked, other_worker
-from tests.factories import make_conversation, make_delivery, make_endpoint, make_lane, make_message
+from tests.factories import (
+    make_conversation,
+    make_delivery,
+    make_endpoint,
+    make_environment,
+    make_lane,
+    make_message,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +74,20 @@ def test_endpoints_take_turns() -> None:
     turns = [queue.claim_lanes(1, suspects=True) for _ in range(3)]
 
     assert [turn.endpoint_id for turn in turns if turn] == [busy.pk, quiet.pk, busy.pk]
+
+
+def test_organizations_take_turns() -> None:
+    flooding, quiet = make_environment(), make_environment()
+    many = [make_endpoint(environment=flooding) for _ in range(3)]
+    one = make_endpoint(environment=quiet)
+    for endpoint in (*many, one, one, one):
+        due_lane(endpoint)
+
+    turns = [queue.claim_lanes(1, suspects=True) for _ in range(6)]
+
+    served = [turn.endpoint_id == one.pk for turn in turns if turn]
+    assert served in ([True, False] * 3, [False, True] * 3)
+    assert {turn.endpoint_id for turn in turns if turn} == {one.pk, *(endpoint.pk for endpoint in many)}
 
 
 def test_endpoints_named_are_left_out() -> None:
@@ -418,6 +439,18 @@ def test_inboxes_take_turns() -> None:
 
     assert second is not None
     assert (first.endpoint_id, second.endpoint_id) == (one.pk, other.pk)
+
+
+def test_organizations_take_turns_at_the_router() -> None:
+    flooding = make_environment()
+    many = [make_message(make_endpoint(environment=flooding)).endpoint_id for _ in range(2)]
+    one = make_message().endpoint_id
+    Inbox.objects.filter(endpoint__in=many).update(served_at=PAST)
+    Inbox.objects.filter(endpoint=many[0]).update(served_at=Now())
+
+    claims = [queue.claim_inbox() for _ in range(2)]
+
+    assert [claim.endpoint_id for claim in claims if claim] == [one, many[1]]
 
 
 def test_router_that_lost_its_inbox_writes_nothing() -> None:

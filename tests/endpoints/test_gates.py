@@ -227,7 +227,24 @@ def test_same_ticket_refused_thrice_does_not_pause(endpoint: Endpoint) -> None:
         gates.note_refusal(endpoint.pk, conversation)
 
     assert gate(endpoint).paused_at is None
-    assert gate(endpoint).refused_conversations == 1
+    assert gate(endpoint).refused_conversations == [conversation]
+
+
+def test_two_tickets_refused_in_turn_count_as_two(endpoint: Endpoint) -> None:
+    one, other = uuid4(), uuid4()
+
+    for conversation in (one, other, one, other, one):
+        gates.note_refusal(endpoint.pk, conversation)
+
+    assert gate(endpoint).paused_at is None
+    assert gate(endpoint).refused_conversations == [one, other]
+
+
+def test_refused_tickets_remembered_are_few(endpoint: Endpoint) -> None:
+    for _ in range(10):
+        gates.note_refusal(endpoint.pk, uuid4())
+
+    assert len(gate(endpoint).refused_conversations) == gates.REFUSALS_MEAN_CREDENTIALS
 
 
 def test_success_between_refusals_starts_the_count_anew(endpoint: Endpoint) -> None:
