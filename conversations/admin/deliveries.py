@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,9 +13,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conversations import deliveries as verbs
 from conversations.admin import looks, rows
 from conversations.admin.messages import EndpointFilter, delivery_cards
+from conversations.admin.verbs import VERBS, Verb
 from conversations.models import Delivery, DeliveryContent, DeliveryState, HoldReason, Participant
 from endpoints.admin.gate_words import mark as endpoint_mark
 from oneio import access
@@ -26,56 +24,6 @@ from oneio.admin import display
 from oneio.admin.base import decisions_on, may, note
 from oneio.admin.filters import AgeFilter, DropdownFilter, EnvironmentFilter
 from oneio.admin.page import WorkPage, url_of
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """Something a person does to deliveries that are in one of `states`.
-
-    `consequence` is read before it is done, `done` after.
-    """
-
-    name: str
-    label: str
-    do: Callable[[Iterable[Delivery]], int]
-    states: frozenset[str]
-    consequence: str
-    done: str
-
-
-_STOPPABLE = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING})
-VERBS = {
-    verb.name: verb
-    for verb in (
-        Verb(
-            "retry",
-            "Retry",
-            verbs.retry,
-            frozenset({DeliveryState.HELD, DeliveryState.QUEUED}),
-            "Each is sent again with the rule's current version as soon as its ticket's turn comes. One of "
-            "which nobody can say whether it arrived may then exist twice at its target, and is marked so.",
-            "will be sent again",
-        ),
-        Verb(
-            "skip",
-            "Skip",
-            verbs.skip,
-            _STOPPABLE,
-            "They will never be sent. Later messages of the same tickets go on without them. "
-            "This cannot be undone.",
-            "skipped",
-        ),
-        Verb(
-            "cancel",
-            "Cancel",
-            verbs.cancel,
-            _STOPPABLE,
-            "They will never be sent, and are marked as cancelled. Later messages of the same tickets go on. "
-            "This cannot be undone.",
-            "cancelled",
-        ),
-    )
-}
 
 
 class StateFilter(DropdownFilter):
