@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Max
@@ -10,7 +10,17 @@ from django.db.models.functions import Now
 
 from endpoints.models import EntityType
 from routing import rules
-from routing.models import Condition, Mapping, RoutingRule, RuleVersion
+from routing.models import (
+    AttachmentMapping,
+    Condition,
+    DelayCondition,
+    Lookup,
+    Mapping,
+    RoutingRule,
+    RuleVersion,
+)
+
+Row = TypeVar("Row", Condition, Mapping, DelayCondition, Lookup, AttachmentMapping)
 
 CONTENT = (
     "source_endpoint_id",
@@ -22,6 +32,7 @@ CONTENT = (
     "action",
     "priority",
     "write_back",
+    "supersede",
 )
 
 
@@ -153,18 +164,36 @@ def _copied(origin: RuleVersion, rule: RoutingRule) -> RuleVersion:
     for name in CONTENT:
         setattr(draft, name, getattr(origin, name))
     draft.save()
-    for condition in origin.conditions.all():
-        _copy_row(condition, draft)
-    for mapping in origin.mappings.all():
-        _copy_row(mapping, draft)
+    mappings = {row.pk: _copy_row(row, draft) for row in origin.mappings.all()}
+    _copy_conditions(origin, draft, mappings)
+    for delay in origin.delays.all():
+        _copy_row(delay, draft)
+    for lookup in origin.lookups.all():
+        _copy_row(lookup, draft)
+    for files in AttachmentMapping.objects.filter(version=origin):
+        _copy_row(files, draft)
     return draft
 
 
-def _copy_row(row: Condition | Mapping, draft: RuleVersion) -> None:
+def _copy_conditions(origin: RuleVersion, draft: RuleVersion, mappings: dict[int, Mapping]) -> None:
+    """The conditions with their groups, each below the copy of its parent."""
+    copied: dict[int | None, Condition | None] = {None: None}
+    waiting = list(origin.conditions.all())
+    while ready := [row for row in waiting if row.parent_id in copied]:
+        waiting = [row for row in waiting if row.parent_id not in copied]
+        for row in ready:
+            old = row.pk
+            row.parent = copied[row.parent_id]
+            row.mapping = mappings[row.mapping_id] if row.mapping_id else None
+            copied[old] = _copy_row(row, draft)
+
+
+def _copy_row(row: Row, draft: RuleVersion) -> Row:
     row.pk = None
     row._state.adding = True
     row.version = draft
     row.save()
+    return row
 
 
 def _next_number(rule: RoutingRule) -> int:

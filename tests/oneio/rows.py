@@ -8,7 +8,18 @@ from django.db import models
 from conversations.models import Attachment, AttachmentChunk, Attempt, Message, RemoteItem
 from endpoints.models import Alert, Endpoint
 from oneio.models import Environment
-from routing.models import Condition, Mapping, RoutingRule, RuleVersion, TranslationRow, TranslationTable
+from routing.models import (
+    AttachmentMapping,
+    Condition,
+    Counter,
+    DelayCondition,
+    Lookup,
+    Mapping,
+    RoutingRule,
+    RuleVersion,
+    TranslationRow,
+    TranslationTable,
+)
 from tests.factories import (
     make_delivery,
     make_endpoint,
@@ -31,6 +42,11 @@ def build(environment: Environment) -> World:
     rule = make_rule(environment)
     version = make_version(rule, endpoint, target)
     table = TranslationTable.objects.create(environment=environment, name=unique("table"))
+    counter = Counter.objects.create(environment=environment, name=unique("counter"))
+    mapping = Mapping.objects.create(
+        version=version, kind="counter", counter=counter, table=table, target="number"
+    )
+    group = Condition.objects.create(version=version, group="any", mapping=mapping)
     message = make_message(endpoint, conversation=None)
     participant = make_participant(endpoint=endpoint)
     Message.objects.filter(pk=message.pk).update(conversation=participant.conversation)
@@ -41,8 +57,15 @@ def build(environment: Environment) -> World:
         endpoint, rule, version, table, message, message.body, participant, participant.conversation,
         delivery, delivery.lane, delivery.content, endpoint.gate, endpoint.credentials, endpoint.inbox,
         endpoint.entity_types.get(), endpoint.receiver_logins.get(), environment,
-        Condition.objects.create(version=version, path="title", operator="exists"),
-        Mapping.objects.create(version=version, table=table, kind="translate", source="a", target="b"),
+        mapping, counter,
+        Condition.objects.create(
+            version=version, path="title", operator="exists", parent=group, mapping=mapping
+        ),
+        DelayCondition.objects.create(version=version, kind="time", seconds=60),
+        Lookup.objects.create(
+            version=version, name="caller", endpoint=endpoint, entity_type=endpoint.entity_types.get()
+        ),
+        AttachmentMapping.objects.create(version=version),
         TranslationRow.objects.create(table=table, source="1", target="2"),
         RemoteItem.objects.create(participant=participant, kind="comment", remote_id="1", **tenant),
         Attempt.objects.create(delivery=delivery, rule_version=version, token=1, **tenant),

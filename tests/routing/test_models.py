@@ -8,7 +8,16 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from endpoints.models import Endpoint
-from routing.models import Condition, Mapping, RoutingRule, RuleVersion, TranslationTable
+from routing.models import (
+    AttachmentMapping,
+    Condition,
+    DelayCondition,
+    Lookup,
+    Mapping,
+    RoutingRule,
+    RuleVersion,
+    TranslationTable,
+)
 from tests.conversations.world import publish
 from tests.factories import make_endpoint, make_rule
 
@@ -72,6 +81,11 @@ def test_published_version_cannot_be_changed_by_sql(published: RuleVersion, chan
     [
         lambda version: Condition(version=version, path="status", operator="exists"),
         lambda version: Mapping(version=version, source="status", target="status"),
+        lambda version: DelayCondition(version=version, kind="time", seconds=60),
+        lambda version: AttachmentMapping(version=version),
+        lambda version: Lookup(
+            version=version, name="caller", endpoint=version.source_endpoint, record="sys_user"
+        ),
     ],
 )
 def test_published_version_gets_no_further_rows(published: RuleVersion, row: Any) -> None:
@@ -87,6 +101,24 @@ def test_row_of_a_draft_cannot_move_into_a_published_version(
 
     with pytest.raises(IntegrityError, match="is published"), transaction.atomic():
         Condition.objects.filter(pk=condition.pk).update(version=published)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda version: Condition(version=version, path="status"),
+        lambda version: Condition(version=version, group="any", path="status", operator="exists"),
+        lambda version: DelayCondition(version=version, kind="time"),
+        lambda version: DelayCondition(version=version, kind="variable", path="state"),
+        lambda version: Mapping(version=version, kind="counter", target="number"),
+        lambda version: Lookup(version=version, name="caller", endpoint=version.source_endpoint),
+    ],
+)
+def test_row_that_says_too_little_is_refused(source: Endpoint, row: Any) -> None:
+    draft = make_draft(make_rule(source.environment), source)
+
+    with pytest.raises(IntegrityError, match="check constraint"), transaction.atomic():
+        row(draft).save()
 
 
 def test_account_of_the_publisher_can_be_deleted(source: Endpoint) -> None:

@@ -3,7 +3,15 @@ from django.db import IntegrityError, transaction
 
 from routing import versions
 from routing.compiled import RuleError
-from routing.models import Mapping, RoutingRule, RuleVersion
+from routing.models import (
+    AttachmentMapping,
+    Condition,
+    DelayCondition,
+    Lookup,
+    Mapping,
+    RoutingRule,
+    RuleVersion,
+)
 from tests.factories import make_endpoint, make_environment, make_rule
 from tests.signed_in import make_user
 
@@ -70,6 +78,34 @@ def test_new_draft_copies_the_current_version():
     assert draft.source_entity == current.source_entity
     assert [row.target for row in draft.mappings.all()] == ["title"]
     assert current.mappings.count() == 1
+
+
+def test_copy_keeps_groups_and_whose_conditions_they_are():
+    rule, first = make_drafted_rule()
+    mapping = first.mappings.get()
+    group = Condition.objects.create(version=first, group="any")
+    Condition.objects.create(version=first, parent=group, path="priority", operator="exists")
+    Condition.objects.create(version=first, mapping=mapping, path="title", operator="exists")
+
+    draft = versions.copy(rule, "Twin", "twin").versions.get()
+
+    below, own = (draft.conditions.get(path=path) for path in ("priority", "title"))
+    assert below.parent == draft.conditions.get(group="any") != group
+    assert own.mapping == draft.mappings.get() != mapping
+
+
+def test_copy_keeps_delays_lookups_and_files():
+    rule, first = make_drafted_rule()
+    DelayCondition.objects.create(version=first, kind="time", seconds=60)
+    Lookup.objects.create(version=first, name="caller", endpoint=first.source_endpoint, record="sys_user")
+    AttachmentMapping.objects.create(version=first, max_bytes=1024)
+    versions.publish(rule, make_user(), "First one")
+
+    draft = versions.draft_of(rule)
+
+    assert (draft.delays.get().seconds, draft.lookups.get().record) == (60, "sys_user")
+    assert draft.attachment_mapping.max_bytes == 1024
+    assert first.delays.count() == first.lookups.count() == 1
 
 
 def test_second_draft_is_the_first():

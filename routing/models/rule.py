@@ -1,8 +1,6 @@
-"""Routing rules: their versions, conditions and mappings as rows, and translation tables."""
+"""Routing rules and their versions."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -15,10 +13,8 @@ from oneio.constraints import CompositeForeignKey, known
 from oneio.models import (
     USER_MODEL,
     EnvironmentModel,
-    TenantModel,
     addressable,
     same_environment,
-    same_organization,
     with_organization,
     within_environment,
 )
@@ -106,6 +102,11 @@ class RuleVersion(EnvironmentModel):
         default=True,
         help_text="After a create, write the new ticket's number onto the ticket it came from.",
     )
+    supersede = models.BooleanField(
+        "a newer update replaces a waiting older one",
+        default=False,
+        help_text="While the target cannot be reached, send only the latest state instead of each update.",
+    )
     published_at = models.DateTimeField(null=True, editable=False)
     published_by = models.ForeignKey(
         USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
@@ -162,152 +163,6 @@ class RuleVersion(EnvironmentModel):
 
     def __str__(self) -> str:
         return f"{self.rule} v{self.number}" + ("" if self.published_at else " (draft)")
-
-
-class Condition(TenantModel):
-    """One condition of a rule version; all must hold."""
-
-    version = models.ForeignKey(
-        RuleVersion, on_delete=models.CASCADE, related_name="conditions", db_constraint=False
-    )
-    position = models.PositiveSmallIntegerField(default=0)
-    path = models.CharField("attribute", max_length=500)
-    operator = models.CharField(max_length=20)
-    value = models.CharField(max_length=1000, blank=True)
-    values = ArrayField(models.CharField(max_length=1000), default=list, blank=True)
-
-    class Meta:
-        ordering = ["position", "id"]
-        constraints = [same_organization("version", "routing.RuleVersion", "condition")]
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, [self.path, self.operator, self.value or ", ".join(self.values)]))
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """The organization follows from the version."""
-        self.organization_id = self.version.organization_id
-        super().save(*args, **kwargs)
-
-
-class UnmappedPolicy(models.TextChoices):
-    """What a translation table does with a value that has no row."""
-
-    PASS = "pass", "Pass it on as it is"
-    DEFAULT = "default", "Use the default"
-    HOLD = "hold", "Hold the delivery"
-
-
-class TranslationTable(EnvironmentModel):
-    """Pairs of values, shared between rules: what one system says and what another calls it."""
-
-    name = models.CharField(max_length=100)
-    unmapped = models.CharField(
-        "a value without a row", max_length=10, choices=UnmappedPolicy.choices, default=UnmappedPolicy.HOLD
-    )
-    default = models.CharField(max_length=500, blank=True)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            within_environment("translation_table"),
-            addressable("translation_table"),
-            with_organization("translation_table"),
-            known("unmapped", UnmappedPolicy, "translation_table"),
-            models.UniqueConstraint(fields=["environment", "name"], name="translation_table_name_once"),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class TranslationRow(TenantModel):
-    """One pair of a translation table; the first one that fits counts, ignoring case."""
-
-    table = models.ForeignKey(
-        TranslationTable, on_delete=models.CASCADE, related_name="rows", db_constraint=False
-    )
-    position = models.PositiveSmallIntegerField(default=0)
-    source = models.CharField("from", max_length=500)
-    target = models.CharField("to", max_length=500, blank=True)
-
-    class Meta:
-        ordering = ["position", "id"]
-        constraints = [same_organization("table", "routing.TranslationTable", "translation_row")]
-
-    def __str__(self) -> str:
-        return f"{self.source} → {self.target}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """The organization follows from the table."""
-        self.organization_id = self.table.organization_id
-        super().save(*args, **kwargs)
-
-
-class MappingCategory(models.TextChoices):
-    """Where a mapping's result goes."""
-
-    VARIABLE = "variable", "Runtime variable"
-    OUTBOUND = "outbound", "Outbound"
-    CONVERSATION = "conversation", "Conversation variable"
-
-
-class MappingKind(models.TextChoices):
-    """How a mapping makes its value."""
-
-    COPY = "copy", "Direct copy"
-    CONSTANT = "constant", "Constant"
-    TEMPLATE = "template", "Template"
-    APPEND = "append", "Append"
-    TRANSLATE = "translate", "Translation table"
-
-
-class Mapping(EnvironmentModel):
-    """One mapping of a rule version: a source, a way, a target."""
-
-    version = models.ForeignKey(
-        RuleVersion, on_delete=models.CASCADE, related_name="mappings", db_constraint=False
-    )
-    category = models.CharField(
-        max_length=15, choices=MappingCategory.choices, default=MappingCategory.OUTBOUND
-    )
-    position = models.PositiveSmallIntegerField(default=0)
-    kind = models.CharField(max_length=15, choices=MappingKind.choices, default=MappingKind.COPY)
-    source = models.CharField(max_length=500, blank=True, help_text="Attribute or path, for example title.")
-    template = models.TextField(
-        blank=True, help_text="For example {{ message.number }}: {{ attributes.title }}"
-    )
-    constant = models.CharField(max_length=2000, blank=True)
-    table = models.ForeignKey(
-        TranslationTable,
-        null=True,
-        blank=True,
-        on_delete=models.PROTECT,
-        related_name="mappings",
-        db_constraint=False,
-    )
-    target = models.CharField(max_length=200, help_text="The attribute that gets the value.")
-
-    class Meta:
-        ordering = ["category", "position", "id"]
-        constraints = [
-            same_environment("version", "routing.RuleVersion", "mapping"),
-            same_environment("table", "routing.TranslationTable", "mapping"),
-            known("category", MappingCategory, "mapping"),
-            known("kind", MappingKind, "mapping"),
-            models.CheckConstraint(
-                condition=~Q(kind=MappingKind.TRANSLATE) | Q(table__isnull=False),
-                name="translation_has_a_table",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.source or self.constant or self.template} → {self.target}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Environment and organization follow from the version."""
-        self.environment_id = self.version.environment_id
-        self.organization_id = self.version.organization_id
-        super().save(*args, **kwargs)
 
 
 class Revision(models.Model):
