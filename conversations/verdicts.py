@@ -57,6 +57,7 @@ class Case:
     repeatable: bool
     settles_in: timedelta
     resend_unknown: bool
+    sent_again: bool = False
     unrecoverable: bool = False
 
 
@@ -88,7 +89,7 @@ def after_verify(verification: Verification, case: Case, jitter: Jitter) -> Verd
     if verification.found is Found.YES:
         return Verdict(Next.DELIVERED, GateNote.SUCCESS)
     if verification.found is Found.UNANSWERABLE:
-        if case.resend_unknown:
+        if case.resend_unknown and not case.sent_again:
             return Verdict(Next.RETRY, possible_duplicate=True)
         return Verdict(Next.HOLD, hold_reason=HoldReason.UNKNOWN)
     if verification.found is Found.FAILED:

@@ -1,4 +1,4 @@
-"""Runs it: `python -m benchmarks.faults [--out FILE] [--messages N] [--faults N] [--kills N] [--seed S]`."""
+"""Runs it: `python -m benchmarks.faults [--out FILE] [--messages N] [--faults N] [--kills N] [--drops N]`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks.faults.report import Whole, keep, text_of
 from tests.faults.background import background
 from tests.faults.cut import kill_between_send_and_commit
+from tests.faults.dropped import CASES, Case, Dropped, drop_answers
 from tests.faults.history import Findings
 from tests.faults.installation import Installation, installation
 from tests.faults.line import fault_line
 from tests.faults.run import Plan, Report, carry_out
+from tests.faults.systems import system_of
 
 MESSAGES_PER_TICKET = 10
 LEASE_SECONDS = 3
@@ -30,7 +32,7 @@ COLUMNS = (
 
 
 def main(arguments: list[str]) -> int:
-    """Run both parts, print and keep the report; 1 when a guarantee was broken."""
+    """Run all parts, print and keep the report; 1 when a guarantee was broken."""
     options = _options(arguments)
     began = time.monotonic()
     lease = {"ONEIO_LEASE_SECONDS": str(LEASE_SECONDS)}
@@ -39,7 +41,9 @@ def main(arguments: list[str]) -> int:
         storm = _storm(options, installed, progress)
         installed.stop()
         killed = _killed(options, installed, progress)
-    whole = Whole(storm, options.kills, killed, round(time.monotonic() - began, 1))
+        installed.stop()
+        dropped = _dropped(options, installed, progress)
+    whole = Whole(storm, options.kills, killed, options.drops, dropped, round(time.monotonic() - began, 1))
     print(text_of(whole))
     if options.out:
         keep(whole, options.out)
@@ -74,12 +78,30 @@ def _killed(options: argparse.Namespace, installed: Installation, progress: Prog
         )
 
 
+def _dropped(options: argparse.Namespace, installed: Installation, progress: Progress) -> list[Dropped]:
+    """Each kind of target in turn makes tickets and drops its answers."""
+    installed.start_web()
+    installed.start_workers(ONEIO_PUMPS="4")
+    return [_dropped_by(case, options, installed, progress) for case in CASES]
+
+
+def _dropped_by(
+    case: Case, options: argparse.Namespace, installed: Installation, progress: Progress
+) -> Dropped:
+    task = progress.add_task(f"Dropped by {case.name}", total=options.drops, said="")
+    system = system_of(case.system, case.index_lag)
+    plan = {"system": case.system, "policy": case.policy}
+    with background() as network, fault_line(installed, network, system, **plan) as line:
+        return drop_answers(line, case, options.drops, lambda done: progress.update(task, completed=done))
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep the report: JSON, and text beside it")
     parser.add_argument("--messages", type=int, default=20_000, help="how many are posted (20,000)")
     parser.add_argument("--faults", type=int, default=56, help="how many blows the nemesis deals (56)")
     parser.add_argument("--kills", type=int, default=200, help="kills between send and commit (200)")
+    parser.add_argument("--drops", type=int, default=100, help="answers dropped by each kind of target (100)")
     parser.add_argument("--rate", type=float, default=80.0, help="messages posted per second (80)")
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
     return parser.parse_args(arguments)

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.dropped import Dropped
 from tests.faults.history import Findings
 from tests.faults.run import Report
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Both parts of a run: the storm, and the kills between send and commit."""
+    """All parts of a run: the storm, the kills between send and commit, the dropped answers."""
 
     storm: Report
     kills: int
     killed: Findings
+    drops: int
+    dropped: Sequence[Dropped]
     seconds: float
 
     @property
     def sound(self) -> bool:
-        """Whether every guarantee held in both."""
-        return self.storm.findings.sound and self.killed.sound
+        """Whether every guarantee held in all."""
+        return self.storm.findings.sound and self.killed.sound and all(one.sound for one in self.dropped)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, with the timeline of blows."""
@@ -33,6 +37,7 @@ class Whole:
             "seconds": self.seconds,
             "storm": self.storm.as_json(),
             "killed_between_send_and_commit": {"kills": self.kills, **self.killed.as_json()},
+            "answers_dropped": [one.as_json() for one in self.dropped],
         }
 
 
@@ -58,6 +63,9 @@ def text_of(whole: Whole) -> str:
         _line("kills", whole.kills),
         _line("tickets delivered", whole.killed.delivered),
         *_verdicts(whole.killed),
+        "",
+        f"Answers to creates dropped when the target had made the ticket, {whole.drops} by each:",
+        *(_dropped(one) for one in whole.dropped),
     ]
     return "\n".join(lines)
 
@@ -77,6 +85,13 @@ def _verdicts(found: Findings) -> list[str]:
         _line("never came to rest", len(found.unfinished)),
         _line("stuck lanes", found.stuck),
     ]
+
+
+def _dropped(found: Dropped) -> str:
+    return (
+        f"  {found.case.name:<32}{found.tickets:>4} tickets of {found.times + found.undisturbed} ordered, "
+        f"{found.held} held, {found.flagged} sent again and flagged"
+    )
 
 
 def _line(name: str, count: int, detail: str = "") -> str:

@@ -110,6 +110,7 @@ class Results:
             repeatable=done.repeatable,
             settles_in=endpoint.adapter.verify_settles_in,
             resend_unknown=endpoint.unknown_policy == "resend",
+            sent_again=delivery.possible_duplicate,
             unrecoverable=status is not None and status in endpoint.config.unrecoverable_codes,
         )
 

@@ -176,6 +176,19 @@ def test_policy_may_send_again_and_flag_it(place: Office) -> None:
     assert place.desk.requests == [Action.CREATE] * 2
 
 
+def test_policy_sends_again_only_once(place: Office) -> None:
+    place.desk.answerable = False
+    set_policy(place, "resend")
+    delivery = in_doubt(place)
+
+    for _ in range(3):
+        place.deliver()
+        due_now()
+
+    assert (fresh(delivery).state, fresh(delivery).hold_reason) == ("held", "unknown")
+    assert place.desk.requests == [Action.CREATE] * 2
+
+
 def test_person_who_retries_the_unknown_flags_it(place: Office) -> None:
     place.desk.answerable = False
     delivery = in_doubt(place)

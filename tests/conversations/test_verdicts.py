@@ -171,6 +171,7 @@ REFUSED = answered(400)
         (Found.UNANSWERABLE, None, {}, hold(HoldReason.UNKNOWN)),
         (Found.UNANSWERABLE, None, SETTLED, hold(HoldReason.UNKNOWN)),
         (Found.UNANSWERABLE, None, RESEND, Verdict(Next.RETRY, possible_duplicate=True)),
+        (Found.UNANSWERABLE, None, RESEND | {"sent_again": True}, hold(HoldReason.UNKNOWN)),
         (Found.FAILED, answered(401), {}, Verdict(Next.VERIFY, GateNote.CREDENTIALS, delay=1)),
         (Found.FAILED, answered(429), {}, Verdict(Next.VERIFY, GateNote.THROTTLE, delay=30)),
         (Found.FAILED, answered(429, retry_after="9"), OLD, Verdict(Next.VERIFY, GateNote.THROTTLE, delay=9)),

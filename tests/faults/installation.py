@@ -31,12 +31,17 @@ WEB_STOP_SECONDS = 12.0
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """One target endpoint: where it is, whether it can be asked, and how it is treated."""
+    """One target endpoint: where it is, what it is, and how it is treated.
+
+    `system` names one of `tests.faults.systems`; without it the target takes what its kind of ticket is for.
+    """
 
     url: str
     askable: bool = True
     max_in_flight: int = 16
     policy: str = "hold"
+    system: str = ""
+    max_per_second: float | None = None
 
 
 class Part:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import psutil
 
 from tests.faults.background import Background
 from tests.faults.history import Findings, History, examine
 from tests.faults.installation import Installation, TargetPlan
+from tests.faults.messages import mark_of
 from tests.faults.partner import Partner
 from tests.faults.proxy import FaultProxy
-from tests.faults.run import settle
+from tests.faults.run import settle, standings
+from tests.faults.systems import System
 from tests.faults.target import TicketSystem
 
 _numbers = count(1)
@@ -23,16 +27,15 @@ class FaultLine:
     """A partner whose tickets go through the proxy to the target, in an organization of their own."""
 
     def __init__(
-        self, installed: Installation, network: Background, *, max_in_flight: int, askable: bool
+        self, installed: Installation, network: Background, target: System, plan: TargetPlan
     ) -> None:
-        self.installed, self.network = installed, network
-        self.target = TicketSystem()
-        self.proxy = FaultProxy(network.do(self.target.start()))
+        self.installed, self.network, self.target = installed, network, target
+        self.proxy = FaultProxy(network.do(target.start()))
         network.do(self.proxy.start())
-        plan = TargetPlan(f"http://127.0.0.1:{self.proxy.port}", askable, max_in_flight)
+        self.plan = replace(plan, url=f"http://127.0.0.1:{self.proxy.port}")
         number = next(_numbers)
         self.name, self.prefix = f"line-{number}", f"L{number}X"
-        self.partner = Partner(installed.port, installed.organization(self.name, plan))
+        self.partner = Partner(installed.port, installed.organization(self.name, self.plan))
 
     def post(self, first: int, last: int, messages: int = 1) -> None:
         """Post the tickets with these numbers and return when they are acknowledged."""
@@ -52,6 +55,20 @@ class FaultLine:
         )
         return examine(history)
 
+    def count(self, condition: str) -> int:
+        """How many of its deliveries, `d`, meet this SQL condition."""
+        [(number,)] = self.installed.query(
+            "SELECT count(*) FROM conversations_delivery d"
+            f" JOIN oneio_organization o ON o.id = d.organization_id WHERE o.slug = %s AND {condition}",
+            self.name,
+        )
+        return int(number)
+
+    def is_delivered(self, number: int) -> bool:
+        """Whether the first message of that ticket is."""
+        mark = mark_of(f"{self.prefix}{number:04d}", 0)
+        return [one.state for one in standings(self.installed, [mark])] == ["delivered"]
+
     async def release(self) -> None:
         """Let all answers go that the proxy keeps back."""
         self.proxy.release()
@@ -68,10 +85,10 @@ class FaultLine:
 
 @contextmanager
 def fault_line(
-    installed: Installation, network: Background, *, max_in_flight: int = 16, askable: bool = True
+    installed: Installation, network: Background, target: System | None = None, **plan: Any
 ) -> Iterator[FaultLine]:
-    """A line for the block."""
-    line = FaultLine(installed, network, max_in_flight=max_in_flight, askable=askable)
+    """A line for the block; `plan`: fields of the target's plan."""
+    line = FaultLine(installed, network, target or TicketSystem(), TargetPlan("", **plan))
     try:
         yield line
     finally:

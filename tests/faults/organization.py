@@ -22,7 +22,7 @@ from endpoints.receiver_logins import generate_password, set_password  # noqa: E
 from oneio.models import Environment, EnvironmentKind, Organization  # noqa: E402
 from routing import versions  # noqa: E402
 from routing.models import Condition, Mapping, RoutingRule, RuleVersion  # noqa: E402
-from tests.faults import messages, target  # noqa: E402
+from tests.faults import messages, systems, target  # noqa: E402
 
 OPERATIONS = ["create", "update", "comment"]
 SOURCE = """
@@ -55,10 +55,11 @@ def make(name: str, targets: list[dict[str, Any]]) -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
-def _join(source: Endpoint, number: int, *, url: str, askable: bool, max_in_flight: int, policy: str) -> None:
-    declaration = target.ASKABLE if askable else target.MUTE
-    fields = {"max_in_flight": max_in_flight, "unknown_policy": policy}
-    endpoint = _endpoint(source.environment, f"target-{number}", declaration, url, **fields)
+def _join(
+    source: Endpoint, number: int, *, url: str, askable: bool, policy: str, system: str, **limits: Any
+) -> None:
+    endpoint = _target(source.environment, f"target-{number}", url, askable, system)
+    Endpoint.objects.filter(pk=endpoint.pk).update(unknown_policy=policy, **limits)
     rule = RoutingRule.objects.create(
         environment=source.environment, name=f"Rule {number}", slug=f"rule-{number}"
     )
@@ -69,26 +70,42 @@ def _join(source: Endpoint, number: int, *, url: str, askable: bool, max_in_flig
         write_back=False,
         operations=OPERATIONS,
     )
-    _fill(draft, messages.ASKABLE if askable else messages.MUTE)
+    category = messages.ASKABLE if askable else messages.MUTE
+    _fill(draft, "" if system else category)
     versions.publish(rule, None, "Fault run")
 
 
 def _fill(draft: RuleVersion, category: str) -> None:
-    Condition.objects.create(version=draft, position=0, path="category", operator="equals", value=category)
-    for position, name in enumerate(("title", "description", "category")):
+    if category:
+        Condition.objects.create(
+            version=draft, position=0, path="category", operator="equals", value=category
+        )
+    for position, name in enumerate(("title", "description", "category") if category else ("title",)):
         Mapping.objects.create(version=draft, position=position, kind="copy", source=name, target=name)
 
 
-def _endpoint(environment: Environment, slug: str, declaration: str, url: str, **fields: Any) -> Endpoint:
-    settings = {"declaration": declaration}
+def _target(environment: Environment, slug: str, url: str, askable: bool, system: str) -> Endpoint:
+    if not system:
+        return _endpoint(environment, slug, target.ASKABLE if askable else target.MUTE, url)
+    access = systems.ACCESS[system]
     endpoint = Endpoint.objects.create(
         environment=environment,
         name=slug,
         slug=slug,
-        kind="rest",
+        kind=access.kind,
         base_url=url,
-        settings=settings,
-        **fields,
+        settings=access.settings,
+    )
+    endpoint.credentials.secrets = dict(access.secrets)
+    endpoint.credentials.save()
+    EntityType.objects.create(endpoint=endpoint, environment=environment, kind="incident", **access.entity)
+    return endpoint
+
+
+def _endpoint(environment: Environment, slug: str, declaration: str, url: str) -> Endpoint:
+    settings = {"declaration": declaration}
+    endpoint = Endpoint.objects.create(
+        environment=environment, name=slug, slug=slug, kind="rest", base_url=url, settings=settings
     )
     EntityType.objects.create(
         endpoint=endpoint, environment=environment, name="incident", kind="incident", remote_name="incident"
