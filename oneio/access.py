@@ -1,7 +1,8 @@
 """The one door: which rows a person or an endpoint may see and what a person may do.
 
-Roles are granted per environment (django-guardian); rows follow from their environment. Views, admin pages
-and the API read through here and never through a model's own manager.
+Roles are granted per environment (django-guardian) to people and to groups; who is in a group has its roles
+too, and several roles add up. Rows follow from their environment. Views, admin pages and the API read
+through here and never through a model's own manager.
 """
 
 from __future__ import annotations
@@ -9,9 +10,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, Group
 from django.db.models import Model, QuerySet
-from guardian.shortcuts import assign_perm, get_objects_for_user, remove_perm
+from guardian.shortcuts import (
+    assign_perm,
+    get_groups_with_perms,
+    get_objects_for_user,
+    get_users_with_perms,
+    remove_perm,
+)
 
 from oneio.models import Environment, Organization
 
@@ -84,8 +91,33 @@ def path_to_environment(model: type[Model]) -> str:
     raise LookupError(f"{model.__name__} lies in no environment: it cannot be read through the door.")
 
 
-def grant(user: Any, role: str, environment: Environment) -> None:
-    """Give `user` exactly the permissions of `role` in `environment`."""
+def grant(holder: Any, role: str, environment: Environment) -> None:
+    """Give a person or a group exactly the permissions of `role` in `environment`."""
     for permission in Permission:
         change = assign_perm if permission in ROLES[role] else remove_perm
-        change(f"oneio.{permission}", user, environment)
+        change(f"oneio.{permission}", holder, environment)
+
+
+def revoke(holder: Any, environment: Environment) -> None:
+    """Take from a person or a group every permission in `environment` that they hold themselves."""
+    for permission in Permission:
+        remove_perm(f"oneio.{permission}", holder, environment)
+
+
+def holders(environment: Environment) -> list[tuple[Any, str]]:
+    """People and groups with a role of their own in `environment`, and its name; groups first."""
+    groups = get_groups_with_perms(environment, attach_perms=True)
+    people = get_users_with_perms(environment, attach_perms=True, with_group_users=False)
+    held = [*sorted(groups.items(), key=_name), *sorted(people.items(), key=_name)]
+    return [(holder, role_of(permissions)) for holder, permissions in held]
+
+
+def role_of(permissions: list[str]) -> str:
+    """The name of the role that has exactly these permissions; empty where they are a mixture."""
+    held = frozenset(permissions)
+    return next((role for role, granted in ROLES.items() if granted == held), "")
+
+
+def _name(held: tuple[Any, list[str]]) -> str:
+    holder = held[0]
+    return str(holder.name if isinstance(holder, Group) else holder.get_username()).casefold()

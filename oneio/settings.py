@@ -246,9 +246,9 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [lambda request: static("oneio/oneio.css")],
     "SCRIPTS": [lambda request: static("oneio/oneio.js")],
     "DASHBOARD_CALLBACK": "oneio.home.dashboard",
-    "COMMAND": {"search_callback": "oneio.home.find"},
     "SIDEBAR": {
         "show_search": True,
+        "command_search": True,
         "navigation": [
             {
                 "title": "Flow",

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from guardian.shortcuts import get_users_with_perms, remove_perm
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from oneio import access
-from oneio.access import ROLES, Permission
+from oneio.access import Permission
 from oneio.admin import display
-from oneio.admin.base import EnvironmentAdmin, TenantForm, may
+from oneio.admin.base import EnvironmentAdmin, TenantForm, decisions_on, may, note
+from oneio.admin.roles import MEANINGS, NO_ROLE, RoleForm, kind_of
 from oneio.models import Environment, Organization
-
-NO_ROLE = "none"
 
 
 class SuperuserMixin:
@@ -67,14 +64,8 @@ class OrganizationAdmin(SuperuserMixin, EnvironmentAdmin):
         return format_html_join(" ", "{}", bars) or display.NOTHING
 
 
-def role_of(permissions: list[str]) -> str:
-    """The name of the role that has exactly these permissions."""
-    held = frozenset(permissions)
-    return next((role for role, granted in ROLES.items() if granted == held), "a mixture of roles")
-
-
 class EnvironmentForm(TenantForm):
-    """An environment, and one person to give a role in it."""
+    """A new environment."""
 
     constraint_words = {
         "environment_once_per_organization": (
@@ -82,31 +73,10 @@ class EnvironmentForm(TenantForm):
             "This organization has this environment already. Choose the other one.",
         )
     }
-    username = forms.CharField(
-        label="Give a role to",
-        required=False,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="User name of the person. Leave empty to change nobody's role.",
-    )
-    role = forms.ChoiceField(
-        choices=[*((name, name.capitalize()) for name in ROLES), (NO_ROLE, "No role any more")],
-        required=False,
-        widget=UnfoldAdminSelectWidget,
-        help_text="Viewer: sees where tickets are. Operator: reads them, retries and cancels. "
-        "Integrator: changes endpoints and rules. Administrator: gives roles.",
-    )
 
     class Meta:
         model = Environment
         fields = ["organization", "kind"]
-
-    def clean_username(self) -> Any:
-        """The person of that name, or None."""
-        name = self.cleaned_data["username"]
-        user = get_user_model()._default_manager.filter(username=name).first() if name else None
-        if name and user is None:
-            raise forms.ValidationError("There is no user of this name. Add the user first, under Users.")
-        return user
 
 
 @admin.register(Environment)
@@ -117,40 +87,57 @@ class EnvironmentPage(SuperuserMixin, EnvironmentAdmin):
     to_change = Permission.ADMINISTER
     list_display = ["environment", "organization", "receiver_address"]
     list_select_related = ["organization"]
-    readonly_fields = ["receiver_address", "people"]
+    fields = ["organization", "kind"]
     ordering = ["organization__name", "kind"]
     empty_title = "No environment yet"
     empty_text = "Endpoints and rules live in an environment: QA or Production. Add one to an organization."
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A new environment has neither people nor an address yet."""
-        if obj is None:
-            return [(None, {"fields": ["organization", "kind"]})]
-        roles = ["people", "username", "role"] if self.has_change_permission(request, obj) else ["people"]
-        return [
-            (None, {"fields": ["organization", "kind", "receiver_address"]}),
-            ("Who may do what here", {"fields": roles}),
-        ]
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """What an environment is never changes, as endpoints and tickets hang on it; who may do what does."""
+        environment = self.get_object(request, object_id)
+        if environment is None:
+            messages.warning(request, "This environment does not exist, or you have no role in it.")
+            return HttpResponseRedirect(reverse("admin:oneio_environment_changelist"))
+        may_give = self.has_change_permission(request, environment)
+        form = RoleForm(request.POST if request.method == "POST" and may_give else None)
+        if form.is_bound and form.is_valid():
+            self._give(request, form, environment)
+            return HttpResponseRedirect(request.path)
+        return TemplateResponse(
+            request, "oneio/environment.html", self._page(request, environment, form, may_give)
+        )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """What an environment is never changes: endpoints and tickets hang on it."""
-        return [*self.readonly_fields, "organization", "kind"] if obj else self.readonly_fields
+    def _page(
+        self, request: HttpRequest, environment: Environment, form: RoleForm, may_give: bool
+    ) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "title": str(environment),
+            "opts": self.opts,
+            "environment_shown": environment,
+            "receiver_address": self.receiver_address(environment),
+            "form": form,
+            "may_give": may_give,
+            "holders": [
+                {"name": str(holder), "kind": kind_of(holder), "role": role}
+                for holder, role in access.holders(environment)
+            ],
+            "meanings": MEANINGS.items(),
+            "decisions": decisions_on(environment)[:20],
+        }
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Give the role after saving."""
-        super().save_model(request, obj, form, change)
-        person, role = form.cleaned_data.get("username"), form.cleaned_data.get("role")
-        if person and role:
-            self._give(request, person, role, obj)
-
-    def _give(self, request: HttpRequest, person: Any, role: str, environment: Environment) -> None:
+    def _give(self, request: HttpRequest, form: RoleForm, environment: Environment) -> None:
+        holder, role = form.cleaned_data["holder"], form.cleaned_data["role"]
         if role == NO_ROLE:
-            for permission in Permission:
-                remove_perm(f"oneio.{permission}", person, environment)
-            messages.success(request, f"{person} has no role in {environment} any more.")
+            access.revoke(holder, environment)
+            said = f"{holder} has no role of their own any more"
         else:
-            access.grant(person, role, environment)
-            messages.success(request, f"{person} is {role} in {environment} now.")
+            access.grant(holder, role, environment)
+            said = f"{holder} is {role} now"
+        note(request, [environment], said)
+        messages.success(request, f"{said} in {environment}.")
 
     @admin.display(description="Environment")
     def environment(self, row: Environment) -> SafeString:
@@ -161,10 +148,3 @@ class EnvironmentPage(SuperuserMixin, EnvironmentAdmin):
     def receiver_address(self, row: Environment) -> SafeString:
         """Where systems of this environment post their tickets."""
         return display.code(f"{settings.PUBLIC_URL}{row.receiver_path}")
-
-    @admin.display(description="People")
-    def people(self, row: Environment) -> SafeString:
-        """Who holds which role here."""
-        held = get_users_with_perms(row, attach_perms=True, with_group_users=False)
-        lines = ((str(user), role_of(permissions)) for user, permissions in held.items())
-        return format_html_join("", "<div>{} – {}</div>", lines) or display.NOTHING

@@ -8,3 +8,12 @@ document.addEventListener("click", async (event) => {
   button.classList.add("oi-copied");
   setTimeout(() => { icon.textContent = "content_copy"; button.classList.remove("oi-copied"); }, 1500);
 });
+// The command palette opens by its button and by "/", unless somebody is writing.
+function openSearch() { window.dispatchEvent(new CustomEvent("opencommand")); }
+document.addEventListener("click", (event) => { if (event.target.closest("[data-open-search]")) openSearch(); });
+document.addEventListener("keydown", (event) => {
+  const writing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || writing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  openSearch();
+});

@@ -184,7 +184,8 @@ def views() -> list[Path]:
 
 def edge(app: Path) -> Iterator[Path]:
     yield from app.glob("admin/**/*.py")
-    for name in ("admin", "api", "api_answers", "api_urls", "receiver", "views", "home"):
+    yield from app.glob("home/*.py")
+    for name in ("admin", "api", "api_answers", "api_urls", "receiver", "views"):
         yield from app.glob(f"{name}.py")
 
 

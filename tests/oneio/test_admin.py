@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import Failure, Schedule
@@ -64,6 +65,10 @@ def test_pieces_escape_what_they_show():
     assert not any("<script" in piece for piece in pieces)
 
 
+def page_of(environment: Environment) -> str:
+    return f"/admin/oneio/environment/{environment.pk}/change/"
+
+
 @pytest.mark.django_db
 class TestTenants:
     def test_organization_is_added_with_its_key(self):
@@ -91,43 +96,64 @@ class TestTenants:
 
     def test_administrator_gives_a_role(self):
         environment, person = make_environment(), make_user()
-        path = f"/admin/oneio/environment/{environment.pk}/change/"
 
         answer = signed_in("administrator", environment).post(
-            path, {"username": person.username, "role": "operator"}, follow=True
+            page_of(environment), {"kind": "person", "name": person.username, "role": "operator"}, follow=True
         )
 
         assert access.may(person, Permission.OPERATE, environment.pk)
-        assert f"{person} is operator in" in text_of(answer)
-        assert f"{person} – operator" in text_of(signed_in().get(path))
+        assert f"{person} is operator now in" in text_of(answer)
+        assert (person, "operator") in access.holders(environment)
 
-    def test_role_can_be_taken_away(self):
-        environment = make_environment()
-        person = make_user("operator", environment)
+    def test_group_gives_its_role_to_its_people(self):
+        environment, person = make_environment(), make_user()
+        group = Group.objects.create(name="Service desk")
+        person.groups.add(group)
 
-        signed_in().post(
-            f"/admin/oneio/environment/{environment.pk}/change/",
-            {"username": person.username, "role": "none"},
+        answer = signed_in().post(
+            page_of(environment), {"kind": "group", "name": group.name, "role": "operator"}, follow=True
         )
+
+        assert access.may(person, Permission.OPERATE, environment.pk)
+        assert not access.may(person, Permission.INTEGRATE, environment.pk)
+        assert access.holders(environment) == [(group, "operator")]
+        assert "Service desk" in text_of(answer)
+
+    @pytest.mark.parametrize("kind", ["person", "group"])
+    def test_role_can_be_taken_away(self, kind):
+        environment, person = make_environment(), make_user()
+        group = Group.objects.create(name=person.username)
+        person.groups.add(group)
+        access.grant(person if kind == "person" else group, "operator", environment)
+
+        signed_in().post(page_of(environment), {"kind": kind, "name": person.username, "role": "none"})
 
         assert not access.may(person, Permission.VIEW, environment.pk)
 
-    def test_role_for_nobody_is_refused_in_words(self):
-        environment = make_environment()
-
+    @pytest.mark.parametrize(("kind", "word"), [("person", "user"), ("group", "group")])
+    def test_role_for_nobody_is_refused_in_words(self, kind, word):
         answer = signed_in().post(
-            f"/admin/oneio/environment/{environment.pk}/change/", {"username": "ghost", "role": "viewer"}
+            page_of(make_environment()), {"kind": kind, "name": "ghost", "role": "viewer"}
         )
 
-        assert "There is no user of this name." in text_of(answer)
+        assert f"There is no {word} of this name." in text_of(answer)
+
+    def test_role_change_names_who_gave_it(self):
+        environment, person = make_environment(), make_user()
+        client = signed_in()
+
+        client.post(page_of(environment), {"kind": "person", "name": person.username, "role": "viewer"})
+
+        [entry] = LogEntry.objects.all()
+        assert entry.get_change_message() == f"{person} is viewer now"
+        assert f"by {entry.user}" in text_of(client.get(page_of(environment)))
 
     @pytest.mark.parametrize("role", ["viewer", "operator", "integrator"])
     def test_others_give_no_roles(self, role):
         environment, person = make_environment(), make_user()
 
         signed_in(role, environment).post(
-            f"/admin/oneio/environment/{environment.pk}/change/",
-            {"username": person.username, "role": "viewer"},
+            page_of(environment), {"kind": "person", "name": person.username, "role": "viewer"}
         )
 
         assert not access.may(person, Permission.VIEW, environment.pk)
@@ -365,3 +391,21 @@ class TestHome:
             client.get(f"/admin/search/?s={delivery.endpoint.name}&extended=1")
         )
         assert delivery.rule.name in text_of(client.get(f"/admin/search/?s={delivery.rule.name}&extended=1"))
+
+    def test_search_forgets_with_the_role(self):
+        endpoint = make_endpoint(name="Jira Cloud")
+        person = make_user("viewer", endpoint.environment)
+        client = Client()
+        client.force_login(person)
+        assert "Jira Cloud" in text_of(client.get("/admin/search/?s=cloud&extended=1"))
+
+        access.revoke(person, endpoint.environment)
+
+        assert "Jira Cloud" not in text_of(client.get("/admin/search/?s=cloud&extended=1"))
+
+    def test_search_finds_a_message_by_its_response_id(self):
+        message = make_message(number="INC0012")
+        client = signed_in()
+
+        for term in (message.response_id, "inc0012"):
+            assert "INC0012" in text_of(client.get(f"/admin/search/?s={term}"))

@@ -18,9 +18,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.dataclasses import SearchResult
 
-from conversations.admin import rows
 from conversations.admin.messages import StateFilter
 from conversations.models import UNFINISHED, Delivery, DeliveryState, HoldReason, Message
 from endpoints.admin import gate_words
@@ -34,7 +32,6 @@ MANY_WAITING = 100
 LONG_DELAY = timedelta(minutes=2)
 HOURS = 24
 CHANGES_SHOWN = 8
-FOUND_SHOWN = 8
 
 
 @dataclass(slots=True)
@@ -80,25 +77,6 @@ def held_badge(request: HttpRequest) -> str:
     """How many deliveries need a person, for the menu; empty when none does."""
     held = access.readable(request.user, Delivery).filter(state=DeliveryState.HELD)[:100].count()
     return "99+" if held == 100 else str(held or "")
-
-
-def find(request: HttpRequest, term: str) -> list[Any]:
-    """Unfold's search: tickets by number or id, endpoints and rules by name."""
-    tickets = rows.tickets(request, term).select_related("endpoint")[:FOUND_SHOWN]
-    found = [
-        SearchResult(
-            str(row),
-            f"Ticket in {row.endpoint}",
-            _page("conversations_conversation", row.conversation_id),
-            "forum",
-        )
-        for row in tickets
-    ]
-    named: Any
-    for named, word, icon in ((Endpoint, "Endpoint", "hub"), (RoutingRule, "Rule", "alt_route")):
-        rows_named = access.readable(request.user, named).filter(name__icontains=term)[:FOUND_SHOWN]
-        found += [SearchResult(str(row), word, _page(_name(row), row.pk), icon) for row in rows_named]
-    return found
 
 
 def health(endpoint: Endpoint, traffic: Traffic, now: datetime) -> SafeString:
@@ -281,10 +259,6 @@ def _changes(request: HttpRequest, endpoints: list[Endpoint], environment_ids: l
 def _ids(request: HttpRequest, model: Any, environment_ids: list[int]) -> list[int]:
     found = access.readable(request.user, model).filter(environment_id__in=environment_ids)
     return list(found.order_by().values_list("pk", flat=True))
-
-
-def _name(row: Any) -> str:
-    return f"{row._meta.app_label}_{row._meta.model_name}"
 
 
 def _page(name: str, pk: Any) -> str:
