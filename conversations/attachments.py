@@ -66,6 +66,8 @@ def take_in(endpoint: Endpoint, arrival: Arrival, file: IncomingFile) -> Attachm
 
 def read_chunks(attachment: Attachment) -> Iterator[bytes]:
     """The file's bytes in pieces of 256 KiB. Raises Undecryptable if a piece is missing or was changed."""
+    if attachment.emptied_at:
+        raise Undecryptable(f"Attachment {attachment.pk} was deleted (retention).")
     size = 0
     for index in count():
         chunk = AttachmentChunk.objects.filter(attachment=attachment, index=index).first()

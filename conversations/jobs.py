@@ -75,6 +75,8 @@ def _without_unworkable(
 def _unworkable(claim: LaneClaim, head: Delivery, rules: Rules) -> HoldReason | None:
     if claim.deaths >= CRASHES_MEAN_HELD:
         return HoldReason.CRASHED
+    if head.message.body.emptied_at or head.content.emptied_at:
+        return HoldReason.EXPIRED
     return None if head.rule_id in rules.by_id else HoldReason.MAPPING
 
 

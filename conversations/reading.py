@@ -13,6 +13,8 @@ from endpoints.canonical import Attachment, CanonicalMessage, Operation
 def read(message: Message, adapter: Adapter) -> CanonicalMessage:
     """The canonical message. Raises Unreadable, with a sentence for a person."""
     body = message.body
+    if body.emptied_at:
+        raise Unreadable("What this message said was deleted (retention). Let its sender send it again.")
     try:
         content = parse(body.content_type, body.raw)
     except Malformed as error:

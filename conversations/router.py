@@ -78,7 +78,9 @@ def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
 def route_again(messages: Iterable[Message]) -> int:
     """Route messages whose routing failed, or that could not be read, once more. Returns how many."""
     failed = Message.objects.filter(
-        pk__in=[message.pk for message in messages], state__in=[MessageState.HELD, MessageState.FAULTY]
+        pk__in=[message.pk for message in messages],
+        state__in=[MessageState.HELD, MessageState.FAULTY],
+        body__emptied_at=None,
     )
     return failed.update(state=MessageState.RECEIVED, reason="", wake_at=None, routed_at=None, deaths=0)
 

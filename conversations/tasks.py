@@ -2,7 +2,7 @@
 
 import logging
 
-from conversations import queue
+from conversations import queue, retention
 
 log = logging.getLogger(__name__)
 
@@ -13,3 +13,8 @@ def sweep() -> int:
     if healed:
         log.error("%d lanes had open work and no due time; they go on now.", healed)
     return healed
+
+
+def retain() -> dict[str, int]:
+    """Delete what has been kept as long as the settings say. Returns how many of each sort."""
+    return retention.run()

@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -11,3 +12,8 @@ def uuid7() -> UUID:
     value = int.from_bytes(milliseconds.to_bytes(6) + os.urandom(10))
     value = value & ~(0xF << 76) | (0x7 << 76)
     return UUID(int=value & ~(0x3 << 62) | (0x2 << 62))
+
+
+def earliest(moment: datetime) -> UUID:
+    """The lowest UUIDv7 of that millisecond: those made before it are less."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -221,7 +221,14 @@ Q_CLUSTER = {
     "label": "Scheduled work",
 }
 PUMP = "conversations.pump.run"
-SCHEDULES = {"Sweep": ("conversations.tasks.sweep", 1)}
+SCHEDULES = {
+    "Sweep": ("conversations.tasks.sweep", 1),
+    "Retention": ("conversations.tasks.retain", 10),
+}
+
+# For how many days data is kept; 0: for ever.
+RETENTION_CONTENT_DAYS = int(number("ONEIO_RETENTION_CONTENT_DAYS", 30))
+RETENTION_CONVERSATION_DAYS = int(number("ONEIO_RETENTION_CONVERSATION_DAYS", 365))
 
 LOGGING = {
     "version": 1,

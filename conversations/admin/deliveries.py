@@ -172,7 +172,7 @@ class DeliveryAdmin(WorkPage):
             "card": card,
             "source_mark": endpoint_mark(row.message.endpoint),
             "may_read": readable,
-            "snapshot": contents.get(pk=row.content_id).snapshot if contents else None,
+            "content": contents.get(pk=row.content_id) if contents else None,
             "verbs": [verb for verb in VERBS.values() if operable and row.state in verb.states],
             "decisions": decisions_on(row),
             "list_url": reverse("admin:conversations_delivery_changelist"),

@@ -72,6 +72,11 @@ _HELD: dict[str, Explanation] = {
         "Its create was skipped or cancelled, or never matched a rule.",
         "Retry the create if there is one in the conversation; otherwise Skip.",
     ),
+    HoldReason.EXPIRED: Explanation(
+        "What it carried was deleted because it was kept long enough (retention).",
+        "It cannot be sent any more. Later messages of this ticket wait.",
+        "Skip it, and let the sender send the ticket again if {target} still needs it.",
+    ),
     HoldReason.PERSON: Explanation(
         "A person held this delivery.",
         "Later messages of this ticket wait behind it.",

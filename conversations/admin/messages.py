@@ -193,6 +193,7 @@ def content_of(body: MessageBody) -> dict[str, Any]:
     canonical = body.canonical or {}
     raw = bytes(body.raw or b"").decode("utf-8", errors="replace")
     return {
+        "emptied_at": body.emptied_at,
         "problem": body.problem,
         "actor": canonical.get("actor", {}).get("name", ""),
         "attributes": decode_attributes(canonical.get("attributes", {})),

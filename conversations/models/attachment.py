@@ -32,6 +32,7 @@ class Attachment(EnvironmentModel):
     content_type = models.CharField(max_length=100, default="application/octet-stream")
     size = models.PositiveBigIntegerField(default=0)
     complete = models.BooleanField(default=False)
+    emptied_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     objects = EncryptedQuerySet.as_manager()
 
@@ -42,6 +43,7 @@ class Attachment(EnvironmentModel):
             same_environment("message", "conversations.Message", "attachment"),
             same_environment("conversation", "conversations.Conversation", "attachment"),
         ]
+        indexes = [models.Index(fields=["id"], condition=Q(emptied_at=None), name="attachment_kept")]
 
     def __str__(self) -> str:
         return str(self.pk)

@@ -57,6 +57,7 @@ class HoldReason(models.TextChoices):
     LOOP = "loop", "The ticket goes in circles"
     NO_TICKET = "no_ticket", "The target has no ticket to update"
     PERSON = "person", "Held by a person"
+    EXPIRED = "expired", "What it carried was deleted"
 
 
 class Lane(EnvironmentModel):
@@ -106,10 +107,12 @@ class DeliveryContent(TenantModel):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     snapshot = EncryptedJSONField(default=dict)
     problem = EncryptedTextField(null=True)
+    emptied_at = models.DateTimeField(null=True, editable=False)
     objects = EncryptedQuerySet.as_manager()
 
     class Meta:
         constraints = [with_organization("delivery_content")]
+        indexes = [models.Index(fields=["id"], condition=Q(emptied_at=None), name="delivery_content_kept")]
 
     def __str__(self) -> str:
         return str(self.pk)

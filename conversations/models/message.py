@@ -46,11 +46,19 @@ class MessageBody(TenantModel):
     headers = EncryptedJSONField(default=dict)
     canonical = EncryptedJSONField(null=True)
     problem = EncryptedTextField(null=True)
+    emptied_at = models.DateTimeField(null=True, editable=False)
     objects = EncryptedQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "message bodies"
-        constraints = [with_organization("message_body")]
+        constraints = [
+            with_organization("message_body"),
+            models.CheckConstraint(
+                condition=Q(emptied_at=None) | Q(raw__isnull=True, canonical__isnull=True),
+                name="emptied_body_says_nothing",
+            ),
+        ]
+        indexes = [models.Index(fields=["id"], condition=Q(emptied_at=None), name="message_body_kept")]
 
     def __str__(self) -> str:
         return str(self.pk)

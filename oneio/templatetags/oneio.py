@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
@@ -73,3 +74,10 @@ def pretty_json(value: Any) -> SafeString:
 def chip(word: str, tone: display.Tone, icon: str, title: str = "") -> SafeString:
     """A state: one word, one colour, one icon."""
     return display.chip(word, tone, icon, title)
+
+
+@register.simple_tag
+def content_days() -> int:
+    """For how many days contents are kept."""
+    days: int = settings.RETENTION_CONTENT_DAYS
+    return days
