@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from conversations import queue
+from conversations.deliveries import supersede
 from conversations.effects import effect_key
 from conversations.models import (
     UNFINISHED,
@@ -24,6 +25,7 @@ from conversations.models import (
     Message,
     Participant,
 )
+from conversations.sender import RECORD
 from endpoints.canonical import comment_to_json, encode_attributes
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.gates import raise_alert
@@ -92,9 +94,19 @@ class Plans:
         deliveries = [_delivery(planned, self._target(planned), lanes, looping) for planned in self._planned]
         insert_rows([delivery.content for delivery in deliveries])
         insert_rows(deliveries)
+        if newest := self._replacing(deliveries):
+            supersede(newest)
         queue.recompute(list(lanes.values()))
         for lane_endpoint in {endpoint_id for (_, endpoint_id), lane in lanes.items() if lane in looping}:
             _alert_loop(lane_endpoint)
+
+    def _replacing(self, deliveries: Sequence[Delivery]) -> dict[tuple[int, str], Collection[str]]:
+        """The updates that may replace waiting ones, with the attributes that their messages tell."""
+        return {
+            (delivery.endpoint_id, delivery.effect_key): planned.facts.message.attributes
+            for planned, delivery in zip(self._planned, deliveries, strict=True)
+            if planned.route.rule.tells_the_whole_state and planned.part.name == RECORD
+        }
 
     def _target(self, planned: Planned) -> LoadedEndpoint:
         rule = planned.route.rule

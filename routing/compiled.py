@@ -73,6 +73,7 @@ class RoutingRule:
     outbound: tuple[MappingRow, ...] = ()
     conversation: tuple[MappingRow, ...] = ()
     write_back: bool = True
+    supersede: bool = False
 
     def __post_init__(self) -> None:
         choice("action", self.action, ACTIONS)
@@ -84,6 +85,11 @@ class RoutingRule:
             )
         for row in (*self.variables, *self.conversation):
             _check_variable(row)
+
+    @property
+    def tells_the_whole_state(self) -> bool:
+        """Whether its update may replace an older one that waits: what is appended would be lost with it."""
+        return self.supersede and not any(row.kind == "append" for row in self.outbound)
 
 
 class RuleSet:

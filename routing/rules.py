@@ -30,6 +30,7 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         operations=frozenset(Operation(name) for name in version.operations),
         action=cast(compiled.Action, version.action),
         write_back=version.write_back,
+        supersede=version.supersede,
         conditions=tuple(_condition(row) for row in version.conditions.all()),
         variables=_rows(mappings, MappingCategory.VARIABLE),
         outbound=_rows(mappings, MappingCategory.OUTBOUND),

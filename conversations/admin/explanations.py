@@ -128,6 +128,12 @@ def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) ->
             f"We do not know whether it arrived. {target} is being asked.",
             "Nothing to do; this ends by itself.",
         )
+    if delivery.state == DeliveryState.SUPERSEDED:
+        return Explanation(
+            "A newer update of this ticket came before this one was sent.",
+            f"What it changed goes out with delivery #{delivery.superseded_by_id}.",
+            "",
+        )
     if delivery.state == DeliveryState.QUEUED:
         return _waiting(delivery, gate, now)
     return None

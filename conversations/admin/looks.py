@@ -57,7 +57,9 @@ DELIVERIES: dict[str, Look] = {
     DeliveryState.SKIPPED: Look(
         "Skipped", "grey", "skip_next", "A person let later ones pass it.", struck=True
     ),
-    DeliveryState.SUPERSEDED: Look("Superseded", "grey", "layers", "A later one says it all.", struck=True),
+    DeliveryState.SUPERSEDED: Look(
+        "Superseded", "grey", "layers", "A newer update carries its changes.", struck=True
+    ),
     DeliveryState.CANCELLED: Look("Cancelled", "grey", "cancel", "A person cancelled it.", struck=True),
 }
 RETRYING = Look("Retrying", "amber", "autorenew")

@@ -2,5 +2,6 @@
 
 from conversations.deliveries.interventions import cancel, hold, retry, skip
 from conversations.deliveries.results import finish, give_up
+from conversations.deliveries.superseding import supersede
 
-__all__ = ["cancel", "finish", "give_up", "hold", "retry", "skip"]
+__all__ = ["cancel", "finish", "give_up", "hold", "retry", "skip", "supersede"]

@@ -156,6 +156,14 @@ class Delivery(EnvironmentModel):
     first_tried_at = models.DateTimeField(null=True)
     in_doubt_since = models.DateTimeField(null=True)
     state_since = models.DateTimeField(db_default=Now())
+    superseded_by = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="supersedes",
+        db_index=False,
+        db_constraint=False,
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -187,6 +195,11 @@ class Delivery(EnvironmentModel):
                 | ~Q(state=DeliveryState.HELD) & Q(hold_reason=""),
                 name="held_delivery_says_why",
             ),
+            same_organization("superseded_by", "conversations.Delivery", "delivery"),
+            models.CheckConstraint(
+                condition=Q(state=DeliveryState.SUPERSEDED) | Q(superseded_by=None),
+                name="only_superseded_delivery_has_a_successor",
+            ),
             known("hold_reason", ["", *HoldReason.values], "delivery"),
         ]
         indexes = [
@@ -201,6 +214,11 @@ class Delivery(EnvironmentModel):
                 name="delivery_under_way",
             ),
             models.Index(fields=["environment", "-id"], condition=Q(state="held"), name="delivery_held"),
+            models.Index(
+                fields=["superseded_by"],
+                condition=Q(superseded_by__isnull=False),
+                name="delivery_superseded_by",
+            ),
         ]
 
     def __str__(self) -> str:
