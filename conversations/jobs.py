@@ -21,10 +21,12 @@ from conversations.models import (
 from conversations.queue import CRASHES_MEAN_HELD, LaneClaim
 from conversations.sender import Job
 from endpoints.adapters.base import Reference
+from endpoints.canonical import decode_attributes
 from endpoints.configs import LoadedEndpoint
 from endpoints.outcomes import Failure, Result
 from oneio.bulk import insert_rows
-from routing.rules import Rules
+from routing.compiled import RoutingRule
+from routing.rules import Rules, version_of
 
 
 def prepare(claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules) -> list[Job]:
@@ -36,6 +38,14 @@ def prepare(claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules)
     jobs = _jobs(workable, endpoint, rules)
     _mark_under_way(jobs)
     return jobs
+
+
+def rehearse(delivery: Delivery, endpoint: LoadedEndpoint, rules: Rules) -> Job | None:
+    """The job that this delivery would be, without a claim; None where its rule cannot be run."""
+    if _rule_of(delivery, rules) is None:
+        return None
+    [job] = _jobs([(LaneClaim(delivery.lane_id, 0, endpoint.id, 0), delivery)], endpoint, rules)
+    return job
 
 
 def _heads(claims: Sequence[LaneClaim]) -> dict[int, Delivery]:
@@ -77,7 +87,14 @@ def _unworkable(claim: LaneClaim, head: Delivery, rules: Rules) -> HoldReason | 
         return HoldReason.CRASHED
     if head.message.body.emptied_at or head.content.emptied_at:
         return HoldReason.EXPIRED
-    return None if head.rule_id in rules.by_id else HoldReason.MAPPING
+    return None if _rule_of(head, rules) else HoldReason.MAPPING
+
+
+def _rule_of(delivery: Delivery, rules: Rules) -> RoutingRule | None:
+    """The rule's current version, or the one that a person chose."""
+    if delivery.rule_version_id is None:
+        return rules.by_id.get(delivery.rule_id)
+    return version_of(delivery.rule_version_id)
 
 
 def _close_orphaned(deliveries: Sequence[Delivery]) -> None:
@@ -107,7 +124,9 @@ def _jobs(
         present = participants[delivery.conversation_id]
         target, source = present[delivery.endpoint_id], _partner(delivery, present)
         entity = endpoint.config.entity(names[delivery.entity_type_id])
+        rule = _rule_of(delivery, rules)
         assert entity is not None
+        assert rule is not None
         jobs.append(
             Job(
                 claim=claim,
@@ -118,13 +137,14 @@ def _jobs(
                 effect_key=delivery.effect_key,
                 endpoint=endpoint,
                 entity=entity,
-                rule=rules.by_id[delivery.rule_id],
+                rule=rule,
                 canonical=delivery.message.body.canonical,
                 snapshot=delivery.content.snapshot,
                 target=_reference(target),
                 shadow=target.shadow,
                 partner=_reference(source) if source else None,
                 since=delivery.first_tried_at or now,
+                overrides=decode_attributes(delivery.content.overrides or {}),
             )
         )
     return jobs

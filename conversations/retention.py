@@ -123,7 +123,7 @@ def _contents(before: datetime) -> QuerySet[Any]:
 def _empty_contents(keys: Sequence[tuple[UUID, int]]) -> None:
     now = queue.database_now()
     rows = [DeliveryContent(id=pk, organization_id=organization, emptied_at=now) for pk, organization in keys]
-    update_rows(rows, "snapshot", "problem", "emptied_at")
+    update_rows(rows, "snapshot", "overrides", "problem", "emptied_at")
     tries = Attempt.objects.filter(delivery__content__in=[row.pk for row in rows])
     told = Q(request__isnull=False) | Q(detail__isnull=False)
     tries.filter(told).update(request=None, detail=None)

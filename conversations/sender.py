@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from endpoints.http import HttpClient
 from endpoints.outcomes import Failure, Outcome, Result, Verification
 from oneio.blame import place_of
 from routing import changes
-from routing.compiled import RoutingRule
+from routing.compiled import MappingRow, RoutingRule
 from routing.decision import comment_document, message_context
 from routing.mapping import MappingError, moved
 from routing.mapping import evaluate as results_of
@@ -56,6 +56,8 @@ class Job:
     partner: Reference | None
     since: datetime
     """When the attempt that is in doubt began; for a look-up."""
+    overrides: Mapping[str, Value] = field(default_factory=dict)
+    """Outgoing values that a person wrote instead of the rule's, by canonical name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,15 @@ class Done:
     mapping_failed: bool = False
     no_ticket: bool = False
     lease_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One attribute as the rule would send it; `problem`: why its mapping cannot be worked out."""
+
+    name: str
+    value: Value = None
+    problem: str = ""
 
 
 def perform(job: Job, http: HttpClient) -> Done:
@@ -149,23 +160,48 @@ def command_for(job: Job, adapter: Adapter) -> Command | None:
 
 
 def _record(job: Job, adapter: Adapter, command: Command) -> Command | None:
-    rows = tuple(row for row in job.rule.outbound if row.target != COMMENT)
-    outbound = _canonical_names(adapter, results_of(rows, _context(job, adapter)))
+    rows = tuple(row for row in _outbound(job) if adapter.attribute_name(row.target) not in job.overrides)
+    outbound = {**_canonical_names(adapter, results_of(rows, _context(job, adapter))), **job.overrides}
     if job.target is None:
         wanted = Operation.CREATE in job.rule.operations
         return replace(command, action=Action.CREATE, attributes=outbound) if wanted else None
     shadow = changes.from_json(job.shadow)
     rule, changed = job.rule, job.snapshot["changed"]
     touched = moved(rows, changed, variables=rule.variables, conversation=rule.conversation)
-    touched = frozenset(adapter.attribute_name(name) for name in touched)
+    touched = frozenset(adapter.attribute_name(name) for name in touched) | job.overrides.keys()
     return replace(command, action=Action.UPDATE, attributes=changes.to_send(shadow, outbound, touched))
 
 
 def _comment(job: Job, adapter: Adapter) -> Comment:
     comment = comment_from_json(job.snapshot["comment"])
-    wording = tuple(row for row in job.rule.outbound if row.target == COMMENT)
-    worded = results_of(wording, _context(job, adapter)).get(COMMENT)
+    if COMMENT in job.overrides:
+        return replace(comment, text=str(job.overrides[COMMENT]))
+    worded = results_of(_outbound(job), _context(job, adapter)).get(COMMENT)
     return replace(comment, text=str(worded)) if worded else comment
+
+
+def _outbound(job: Job) -> tuple[MappingRow, ...]:
+    """The mappings of this part: those of the record, or the one that words a comment."""
+    return tuple(row for row in job.rule.outbound if (row.target == COMMENT) == (job.part != RECORD))
+
+
+def outgoing(job: Job) -> list[Outgoing]:
+    """What the rule makes of each attribute, whatever goes wrong with others; nothing is sent."""
+    adapter = job.endpoint.adapter
+    context = _context(job, adapter)
+    rows: dict[str, list[MappingRow]] = {}
+    for row in _outbound(job):
+        rows.setdefault(adapter.attribute_name(row.target), []).append(row)
+    if not rows and job.snapshot["comment"]:
+        return [Outgoing(COMMENT, comment_from_json(job.snapshot["comment"]).text)]
+    return [_outgoing(name, found, context) for name, found in rows.items()]
+
+
+def _outgoing(name: str, rows: Sequence[MappingRow], context: Mapping[str, Any]) -> Outgoing:
+    try:
+        return Outgoing(name, results_of(rows, context).get(rows[0].target))
+    except MappingError as problem:
+        return Outgoing(name, problem=str(problem))
 
 
 def _context(job: Job, adapter: Adapter) -> dict[str, Any]:

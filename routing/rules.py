@@ -38,6 +38,15 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
     )
 
 
+def version_of(version_id: int) -> compiled.RoutingRule | None:
+    """One version, be it current or not; None if it cannot be run any more."""
+    rows = RuleVersion.objects.select_related("rule", "source_entity", "target_entity")
+    try:
+        return load(rows.get(pk=version_id))
+    except compiled.RuleError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """An environment's current rules: those that route, and all by id, disabled ones included, because

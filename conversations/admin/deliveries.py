@@ -7,13 +7,15 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from conversations import deliveries as verbs
 from conversations.admin import looks, rows
+from conversations.admin.editing import EditForm, outgoing_of
 from conversations.admin.messages import EndpointFilter, delivery_cards
 from conversations.admin.verbs import VERBS, Verb
 from conversations.models import Delivery, DeliveryContent, DeliveryState, HoldReason, Participant
@@ -75,7 +77,7 @@ class DeliveryAdmin(WorkPage):
     search_help_text = "Ticket number or id, of any system"
     ordering = ["-id"]
     list_per_page = 100
-    actions = ["retry_selected", "skip_selected", "cancel_selected"]
+    actions = ["retry_selected", "repeat_selected", "skip_selected", "cancel_selected"]
     page_template = "conversations/delivery.html"
     empty_title = "No deliveries"
     empty_text = "When a rule matches a message, what goes to its target appears here, with every try."
@@ -115,6 +117,11 @@ class DeliveryAdmin(WorkPage):
         """Send the chosen deliveries again."""
         return self._act(request, queryset, VERBS["retry"])
 
+    @admin.action(description="Retry as it was", permissions=["operate"])
+    def repeat_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Send the chosen deliveries again with the rule's version of their last try."""
+        return self._act(request, queryset, VERBS["repeat"])
+
     @admin.action(description="Skip", permissions=["operate"])
     def skip_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Let later ones pass the chosen deliveries."""
@@ -124,6 +131,47 @@ class DeliveryAdmin(WorkPage):
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Never send the chosen deliveries."""
         return self._act(request, queryset, VERBS["cancel"])
+
+    def get_urls(self) -> list[URLPattern]:
+        """The form to edit what a held delivery sends, beside Django's own pages."""
+        edit = path(
+            "<int:pk>/edit/", self.admin_site.admin_view(self.edit_view), name="conversations_delivery_edit"
+        )
+        return [edit, *super().get_urls()]
+
+    def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Edit what a held delivery sends, and send it if the person says so."""
+        row = self.get_object(request, str(pk))
+        if row is None or not self._may_edit(request, row):
+            self.message_user(request, "This delivery cannot be edited by you now.", messages.WARNING)
+            return HttpResponseRedirect(url_of(row) if row else reverse(self._url("changelist")))
+        form = EditForm(outgoing_of(row), row.content.overrides, request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            self._save_edit(request, row, form)
+            return HttpResponseRedirect(url_of(row))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Edit delivery #{row.pk} to {row.endpoint}",
+            "opts": self.opts,
+            "row": row,
+            "form": form,
+        }
+        return TemplateResponse(request, "conversations/edit_delivery.html", context)
+
+    def _may_edit(self, request: HttpRequest, row: Delivery) -> bool:
+        readable = rows.may_read_payload(request, row.environment_id)
+        return readable and may(request, Permission.OPERATE, row) and verbs.is_editable(row)
+
+    def _save_edit(self, request: HttpRequest, row: Delivery, form: EditForm) -> None:
+        names = ", ".join(form.edited()) or "nothing"
+        if not verbs.edit(row, form.overrides()):
+            self.message_user(request, "Nothing was changed: it needs nobody any more.", messages.WARNING)
+            return
+        note(request, [row], f"Edited {names}: {form.cleaned_data['reason']}")
+        sent = "retry" in request.POST and verbs.retry([row])
+        if sent:
+            note(request, [row], VERBS["retry"].label)
+        self.message_user(request, f"Edited {names}." + (" It will be sent again." if sent else ""))
 
     def _act(self, request: HttpRequest, queryset: QuerySet[Any], verb: Verb) -> HttpResponse | None:
         """Ask first, naming the number; then do it and say how many it was done to."""
@@ -174,6 +222,7 @@ class DeliveryAdmin(WorkPage):
             "may_read": readable,
             "content": contents.get(pk=row.content_id) if contents else None,
             "verbs": [verb for verb in VERBS.values() if operable and row.state in verb.states],
+            "editable": operable and self._may_edit(request, row),
             "decisions": decisions_on(row),
             "list_url": reverse("admin:conversations_delivery_changelist"),
             "checkbox": ACTION_CHECKBOX_NAME,

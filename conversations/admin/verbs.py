@@ -38,6 +38,16 @@ VERBS = {
             "will be sent again",
         ),
         Verb(
+            "repeat",
+            "Retry as it was",
+            verbs.repeat,
+            frozenset({DeliveryState.HELD, DeliveryState.QUEUED}),
+            "Each is sent again with the version of the rule that its last try used, not the current one. "
+            "One of which nobody can say whether it arrived may then exist twice at its target, and is "
+            "marked so.",
+            "will be sent again as it was",
+        ),
+        Verb(
             "skip",
             "Skip",
             verbs.skip,

@@ -1,7 +1,18 @@
 """Owns every change of a delivery's state: what a finished try leads to, and what a person decides."""
 
-from conversations.deliveries.interventions import cancel, hold, retry, skip
+from conversations.deliveries.interventions import cancel, edit, hold, is_editable, repeat, retry, skip
 from conversations.deliveries.results import finish, give_up
 from conversations.deliveries.superseding import supersede
 
-__all__ = ["cancel", "finish", "give_up", "hold", "retry", "skip", "supersede"]
+__all__ = [
+    "cancel",
+    "edit",
+    "finish",
+    "give_up",
+    "hold",
+    "is_editable",
+    "repeat",
+    "retry",
+    "skip",
+    "supersede",
+]

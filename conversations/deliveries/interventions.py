@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Case as Choice
-from django.db.models import F, Q, Value, When
+from django.db.models import F, OuterRef, Q, Subquery, When
+from django.db.models import Value as Given
 from django.db.models.functions import Now
 
 from conversations import queue
 from conversations.models import (
+    Attempt,
     Delivery,
     DeliveryState,
     HoldReason,
 )
+from conversations.sender import WRITE_BACK
+from endpoints.canonical import Value, encode_attributes
 
 
 def retry(deliveries: Iterable[Delivery]) -> int:
     """Send held or waiting deliveries again now, with the current rule. Returns how many.
 
     One that may have arrived is looked up first; where nobody can say, the person's word counts."""
+    return _send_again(deliveries, None)
+
+
+def repeat(deliveries: Iterable[Delivery]) -> int:
+    """The same with the version of the rule that their last try used, if there was one."""
+    tries = Attempt.objects.filter(delivery=OuterRef("pk"), rule_version__isnull=False).order_by("-id")
+    return _send_again(deliveries, Subquery(tries.values("rule_version")[:1]))
+
+
+def edit(delivery: Delivery, overrides: Mapping[str, Value]) -> bool:
+    """Send these values instead of the rule's when a held delivery is retried; none: the rule's again.
+    False when it is held no more, or may have arrived as it was."""
+    with transaction.atomic():
+        queue.lock_lanes([delivery.lane_id])
+        row = Delivery.objects.filter(pk=delivery.pk).select_related("content").first()
+        if row is None or not is_editable(row):
+            return False
+        row.content.overrides = encode_attributes(overrides) or None
+        row.content.save(update_fields=["overrides"])
+    return True
+
+
+def is_editable(delivery: Delivery) -> bool:
+    """Whether a person may change what it sends: a look-up would take changed values for what arrived."""
+    looked_up = delivery.in_doubt_since is not None and delivery.hold_reason != HoldReason.UNKNOWN
+    return (
+        delivery.state == DeliveryState.HELD
+        and not looked_up
+        and delivery.hold_reason != HoldReason.EXPIRED
+        and delivery.part != WRITE_BACK
+    )
+
+
+def _send_again(deliveries: Iterable[Delivery], version: Any) -> int:
     unsure = Q(state=DeliveryState.HELD, in_doubt_since__isnull=False) & ~Q(hold_reason=HoldReason.UNKNOWN)
     again = {
         "state": Choice(
-            When(unsure, then=Value(DeliveryState.VERIFYING)), default=Value(DeliveryState.QUEUED)
+            When(unsure, then=Given(DeliveryState.VERIFYING)), default=Given(DeliveryState.QUEUED)
         ),
         "hold_reason": "",
         "failure": "",
@@ -34,6 +72,7 @@ def retry(deliveries: Iterable[Delivery]) -> int:
         "first_tried_at": Choice(When(unsure, then=F("first_tried_at"))),
         "in_doubt_since": Choice(When(unsure, then=F("in_doubt_since"))),
         "checks": 0,
+        "rule_version": version,
         "state_since": Now(),
     }
     doubtful = Q(hold_reason=HoldReason.UNKNOWN)

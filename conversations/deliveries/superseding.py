@@ -46,6 +46,7 @@ def _waiting(newest: Mapping[tuple[int, str], Collection[str]]) -> list[list[Del
         part=RECORD,
         state=DeliveryState.QUEUED,
         in_doubt_since=None,
+        content__overrides__isnull=True,  # what a person wrote is sent
     ).exclude(message__operation=Operation.DELETE)
     creates = _creates({lane for lane, _ in pairs})
     found: dict[tuple[int, int], list[Delivery]] = defaultdict(list)

@@ -106,6 +106,7 @@ class DeliveryContent(TenantModel):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     snapshot = EncryptedJSONField(default=dict)
+    overrides = EncryptedJSONField(null=True)
     problem = EncryptedTextField(null=True)
     emptied_at = models.DateTimeField(null=True, editable=False)
     objects = EncryptedQuerySet.as_manager()
@@ -156,6 +157,14 @@ class Delivery(EnvironmentModel):
     first_tried_at = models.DateTimeField(null=True)
     in_doubt_since = models.DateTimeField(null=True)
     state_since = models.DateTimeField(db_default=Now())
+    rule_version = models.ForeignKey(
+        RuleVersion,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        db_constraint=False,
+    )
     superseded_by = models.ForeignKey(
         "self",
         null=True,
@@ -195,6 +204,7 @@ class Delivery(EnvironmentModel):
                 | ~Q(state=DeliveryState.HELD) & Q(hold_reason=""),
                 name="held_delivery_says_why",
             ),
+            same_organization("rule_version", "routing.RuleVersion", "delivery"),
             same_organization("superseded_by", "conversations.Delivery", "delivery"),
             models.CheckConstraint(
                 condition=Q(state=DeliveryState.SUPERSEDED) | Q(superseded_by=None),
