@@ -2,13 +2,15 @@
 
 import logging
 
-from conversations import queue, retention
+from conversations import queue, retention, watch
 
 log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Find lanes that have open work and no due time, heal and count them. There should be none."""
+    """Find lanes that have open work and no due time, heal and count them. There should be none. Also opens
+    and ends the alerts that depend on what waits."""
+    watch.look()
     healed = queue.heal_lost_lanes()
     if healed:
         log.error("%d lanes had open work and no due time; they go on now.", healed)

@@ -6,7 +6,9 @@ All times are the database's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +17,7 @@ from django.db.models.functions import Greatest, Now
 
 from endpoints.adapters.base import Token
 from endpoints.models import Alert, AlertKind, Circuit, Credentials, Endpoint, EndpointGate, EndpointStatus
+from oneio.models import Environment
 
 CIRCUIT_OPENS_AFTER = 10
 CIRCUIT_REST_SECONDS = 30
@@ -116,6 +119,19 @@ def note_refusal(endpoint_id: int, conversation_id: UUID) -> None:
         _gates(endpoint_id).update(refused_conversations=refused)
         if len(refused) >= REFUSALS_MEAN_CREDENTIALS:
             pause_for_credentials(endpoint_id)
+        else:
+            _alert_refusal(endpoint_id)
+
+
+def _alert_refusal(endpoint_id: int) -> None:
+    endpoint = Endpoint.objects.get(pk=endpoint_id)
+    raise_alert(
+        endpoint,
+        AlertKind.REFUSED,
+        f"{endpoint.name} forbids our user to change a ticket (HTTP 403). Give the integration user the "
+        f"right, then retry the held deliveries. After {REFUSALS_MEAN_CREDENTIALS} different tickets "
+        "without a success between, the endpoint is paused.",
+    )
 
 
 def begin_token_refresh(endpoint_id: int) -> bool:
@@ -162,23 +178,28 @@ def reject_token(endpoint_id: int, token: str) -> None:
 
 def raise_alert(endpoint: Endpoint, kind: AlertKind, what_to_do: str) -> None:
     """Open an alert for this cause unless one is open."""
-    Alert.objects.bulk_create(
-        [
-            Alert(
-                organization_id=endpoint.organization_id,
-                environment_id=endpoint.environment_id,
-                endpoint=endpoint,
-                kind=kind,
-                what_to_do=what_to_do,
-            )
-        ],
-        ignore_conflicts=True,
-    )
+    _open_alert(endpoint.environment, endpoint=endpoint, kind=kind, what_to_do=what_to_do)
+
+
+def raise_environment_alert(environment: Environment, kind: AlertKind, what_to_do: str) -> None:
+    """The same for a cause that is no endpoint's."""
+    _open_alert(environment, kind=kind, what_to_do=what_to_do)
 
 
 def end_alerts(endpoint_id: int, *kinds: AlertKind) -> None:
     """Close the open alerts of these kinds."""
     Alert.objects.filter(endpoint_id=endpoint_id, kind__in=kinds, ended_at=None).update(ended_at=Now())
+
+
+def end_environment_alerts(environments: Iterable[Environment], *kinds: AlertKind) -> None:
+    """Close the open alerts of these kinds that are no endpoint's."""
+    rows = Alert.objects.filter(environment__in=environments, endpoint=None, kind__in=kinds, ended_at=None)
+    rows.update(ended_at=Now())
+
+
+def _open_alert(environment: Environment, **fields: Any) -> None:
+    alert = Alert(environment=environment, organization_id=environment.organization_id, **fields)
+    Alert.objects.bulk_create([alert], ignore_conflicts=True)
 
 
 def _recover(endpoint_id: int, closed_until: datetime | None) -> None:

@@ -217,7 +217,16 @@ def test_refusals_of_three_tickets_pause_the_endpoint(endpoint: Endpoint) -> Non
     gates.note_refusal(endpoint.pk, uuid4())
 
     assert gate(endpoint).pause_reason == "credentials"
-    assert open_alerts(endpoint) == ["credentials"]
+    assert set(open_alerts(endpoint)) == {"credentials", "refused"}
+
+
+def test_refusal_opens_an_alert_until_the_next_success(endpoint: Endpoint) -> None:
+    gates.note_refusal(endpoint.pk, uuid4())
+    assert open_alerts(endpoint) == ["refused"]
+
+    gates.note_success(endpoint.pk)
+
+    assert open_alerts(endpoint) == []
 
 
 def test_same_ticket_refused_thrice_does_not_pause(endpoint: Endpoint) -> None:
