@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -90,15 +90,15 @@ class Plans:
         lanes = queue.lanes_for(
             _tenant(planned.conversation, self._target(planned)) for planned in self._planned
         )
-        looping = _looping(lanes.values())
-        deliveries = [_delivery(planned, self._target(planned), lanes, looping) for planned in self._planned]
+        recent = _recent(lanes.values())
+        deliveries = [_delivery(planned, self._target(planned), lanes, recent) for planned in self._planned]
         insert_rows([delivery.content for delivery in deliveries])
         insert_rows(deliveries)
         if newest := self._replacing(deliveries):
             supersede(newest)
         queue.recompute(list(lanes.values()))
-        for lane_endpoint in {endpoint_id for (_, endpoint_id), lane in lanes.items() if lane in looping}:
-            _alert_loop(lane_endpoint)
+        for endpoint_id in {row.endpoint_id for row in deliveries if row.hold_reason == HoldReason.LOOP}:
+            _alert_loop(endpoint_id)
 
     def _replacing(self, deliveries: Sequence[Delivery]) -> dict[tuple[int, str], Collection[str]]:
         """The updates that may replace waiting ones, with the attributes that their messages tell."""
@@ -125,11 +125,12 @@ def _tenant(conversation: Conversation, target: LoadedEndpoint) -> queue.Tenant:
     return queue.Tenant(conversation.pk, target.id, target.environment_id, target.organization_id)
 
 
-def _looping(lane_ids: Collection[int]) -> set[int]:
-    """Lanes that got more than LOOP_DELIVERIES within LOOP_WITHIN: two rules answer each other."""
-    recent = Delivery.objects.filter(lane_id__in=lane_ids, created_at__gt=Now() - LOOP_WITHIN)
-    counted = recent.order_by().values("lane_id").annotate(number=Count("pk"))
-    return set(counted.filter(number__gte=LOOP_DELIVERIES).values_list("lane_id", flat=True))
+def _recent(lane_ids: Collection[int]) -> Counter[int]:
+    """How many deliveries each lane got within LOOP_WITHIN. More than LOOP_DELIVERIES: two rules answer each
+    other."""
+    rows = Delivery.objects.filter(lane_id__in=lane_ids, created_at__gt=Now() - LOOP_WITHIN)
+    counted = rows.order_by().values("lane_id").annotate(number=Count("pk"))
+    return Counter(dict(counted.values_list("lane_id", "number")))
 
 
 def _alert_loop(endpoint_id: int) -> None:
@@ -143,10 +144,12 @@ def _alert_loop(endpoint_id: int) -> None:
 
 
 def _delivery(
-    planned: Planned, target: LoadedEndpoint, lanes: Mapping[tuple[UUID, int], int], looping: set[int]
+    planned: Planned, target: LoadedEndpoint, lanes: Mapping[tuple[UUID, int], int], recent: Counter[int]
 ) -> Delivery:
     rule, message = planned.route.rule, planned.message
     lane_id = lanes[planned.conversation.pk, target.id]
+    recent[lane_id] += 1
+    loops = recent[lane_id] > LOOP_DELIVERIES
     tenant = {"organization_id": target.organization_id, "environment_id": target.environment_id}
     content = DeliveryContent(organization_id=target.organization_id, snapshot=_snapshot(planned))
     return Delivery(
@@ -160,8 +163,8 @@ def _delivery(
         content=content,
         part=planned.part.name,
         effect_key=effect_key(message.response_id, rule.rule_id, target.id, planned.part.name),
-        state=DeliveryState.HELD if lane_id in looping else DeliveryState.QUEUED,
-        hold_reason=HoldReason.LOOP if lane_id in looping else "",
+        state=DeliveryState.HELD if loops else DeliveryState.QUEUED,
+        hold_reason=HoldReason.LOOP if loops else "",
     )
 
 

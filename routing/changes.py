@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -89,6 +89,21 @@ def to_send(shadow: Shadow, outbound: Attributes, moved: Collection[str]) -> dic
         if not _is_known(shadow, name, value, None)
         and (name in moved or not _is_written(shadow, name, value))
     }
+
+
+def alternating(states: Sequence[Attributes], shown: int = 6) -> dict[str, list[Value]]:
+    """The attributes of which a value came back after another one, in states of a ticket oldest first; each
+    with its last values."""
+    found: dict[str, list[Value]] = {}
+    for name in dict.fromkeys(name for state in states for name in state):
+        values = _without_repeats([state[name] for state in states if name in state])
+        if len({to_text(value) for value in values}) < len(values):
+            found[name] = values[-shown:]
+    return found
+
+
+def _without_repeats(values: list[Value]) -> list[Value]:
+    return [value for place, value in enumerate(values) if place == 0 or not same(value, values[place - 1])]
 
 
 def wrote(shadow: Shadow, attributes: Attributes) -> Shadow:

@@ -18,14 +18,24 @@ from conversations.admin import looks, rows
 from conversations.admin.editing import EditForm, outgoing_of
 from conversations.admin.messages import EndpointFilter, delivery_cards
 from conversations.admin.verbs import VERBS, Verb
-from conversations.models import Delivery, DeliveryContent, DeliveryState, HoldReason, Participant
+from conversations.models import (
+    Delivery,
+    DeliveryContent,
+    DeliveryState,
+    HoldReason,
+    MessageBody,
+    Participant,
+)
+from conversations.planning import LOOP_DELIVERIES
 from endpoints.admin.gate_words import mark as endpoint_mark
+from endpoints.canonical import Value, decode_attributes
 from oneio import access
 from oneio.access import Permission
 from oneio.admin import display
 from oneio.admin.base import decisions_on, may, note
 from oneio.admin.filters import AgeFilter, DropdownFilter, EnvironmentFilter
 from oneio.admin.page import WorkPage, url_of
+from routing.changes import alternating
 
 
 class StateFilter(DropdownFilter):
@@ -223,10 +233,20 @@ class DeliveryAdmin(WorkPage):
             "content": contents.get(pk=row.content_id) if contents else None,
             "verbs": [verb for verb in VERBS.values() if operable and row.state in verb.states],
             "editable": operable and self._may_edit(request, row),
+            "loop": self._loop(request, row) if readable else {},
             "decisions": decisions_on(row),
             "list_url": reverse("admin:conversations_delivery_changelist"),
             "checkbox": ACTION_CHECKBOX_NAME,
         }
+
+    def _loop(self, request: HttpRequest, row: Delivery) -> dict[str, list[Value]]:
+        """The attributes that go back and forth, where the loop brake holds the delivery."""
+        if row.hold_reason != HoldReason.LOOP:
+            return {}
+        said = access.readable(request.user, MessageBody).filter(message__deliveries__lane=row.lane_id)
+        latest = said.filter(emptied_at=None, canonical__isnull=False).order_by("-message__id")
+        found = {body.pk: body.canonical for body in latest[: 2 * LOOP_DELIVERIES]}
+        return alternating([decode_attributes(one["attributes"]) for one in reversed(found.values())])
 
     @admin.display(description="State")
     def state_chip(self, delivery: Delivery) -> SafeString:

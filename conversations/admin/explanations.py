@@ -65,7 +65,7 @@ _HELD: dict[str, Explanation] = {
     HoldReason.LOOP: Explanation(
         "More than 20 deliveries to this ticket within 5 minutes.",
         "Two systems seem to overwrite each other's values for ever. Sending stopped to protect them.",
-        "Compare the last messages in the conversation, correct the rules, then Skip or Retry.",
+        "Compare the values that go back and forth, correct the rules, then Skip or Retry.",
     ),
     HoldReason.NO_TICKET: Explanation(
         "This is an update, but {target} has no ticket of this conversation.",

@@ -9,9 +9,11 @@ from conversations.effects import effect_key
 from conversations.models import Delivery, Lane, Participant
 from conversations.planning import LOOP_DELIVERIES, LOOP_WITHIN
 from endpoints.models import Alert
+from oneio.admin.page import url_of
 from tests.conversations.desk import TITLE, Office, office
 from tests.conversations.world import publish
 from tests.factories import make_endpoint
+from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,6 +110,33 @@ def test_ticket_in_circles_is_held_with_an_alert(place: Office) -> None:
     assert states() == ["queued"] * LOOP_DELIVERIES + ["held"] * 2
     assert set(Delivery.objects.filter(state="held").values_list("hold_reason", flat=True)) == {"loop"}
     assert place.target.name in Alert.objects.get(kind="loop").what_to_do
+
+
+def test_one_batch_does_not_run_past_the_brake(place: Office) -> None:
+    place.rule(operations=["create", "update"])
+    for number in range(LOOP_DELIVERIES + 2):
+        place.say("a", title=f"{number}")
+
+    place.route()
+
+    assert states() == ["queued"] * LOOP_DELIVERIES + ["held"] * 2
+    assert Alert.objects.filter(kind="loop").count() == 1
+
+
+def test_page_of_a_braked_ticket_shows_what_alternates(place: Office) -> None:
+    place.rule(operations=["create", "update"])
+    for number in range(LOOP_DELIVERIES + 1):
+        place.say("a", title="Up again" if number % 2 else "Down again", description=f"same {number}")
+    place.route()
+    held = Delivery.objects.get(state="held")
+
+    pages = [
+        signed_in(role, place.environment).get(url_of(held)).content.decode()
+        for role in ("operator", "viewer")
+    ]
+
+    assert ["Values that go back and forth" in page for page in pages] == [True, False]
+    assert pages[0].count("Up again") >= 3
 
 
 def test_twenty_over_a_longer_time_are_no_circle(place: Office) -> None:

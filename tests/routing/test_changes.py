@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endpoints.canonical import Operation
-from routing.changes import Shadow, from_json, heard, is_echo, same, to_json, to_send, wrote
+from routing.changes import Shadow, alternating, from_json, heard, is_echo, same, to_json, to_send, wrote
 
 SINGLE = st.one_of(
     st.none(),
@@ -240,3 +240,20 @@ def test_changes_are_heard_attributes_only(shadow, attributes, codes):
     assert changed.keys() <= attributes.keys()
     assert after.written == shadow.written
     assert all(after.known[name] == value for name, value in attributes.items())
+
+
+def test_value_that_comes_back_alternates() -> None:
+    states = [{"title": title, "note": number} for number, title in enumerate("ababab")]
+
+    assert alternating(states) == {"title": list("ababab")}
+
+
+@pytest.mark.parametrize("titles", ["a", "aaa", "aab", "abc"])
+def test_values_that_go_one_way_do_not_alternate(titles: str) -> None:
+    assert alternating([{"title": title} for title in titles]) == {}
+
+
+def test_only_the_last_alternating_values_are_shown() -> None:
+    states = [{"title": title} for title in "ab" * 20] + [{}]
+
+    assert alternating(states, shown=3) == {"title": list("bab")}
