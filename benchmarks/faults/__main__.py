@@ -20,7 +20,7 @@ from tests.faults.line import fault_line
 from tests.faults.run import Plan, Report, carry_out
 from tests.faults.systems import system_of
 
-MESSAGES_PER_TICKET = 10
+MESSAGES_PER_TICKET = 20
 LEASE_SECONDS = 3
 COLUMNS = (
     TextColumn("[bold]{task.description:<28}"),

@@ -27,6 +27,7 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 STOP_SECONDS = 30.0
 WEB_STOP_SECONDS = 12.0
+SHIFTED = Path(__file__).parent / "shifted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +125,17 @@ class Installation:
         authorization: str = json.loads(self.run("-m", "tests.faults.organization", plan))
         return authorization
 
-    def start_web(self) -> None:
+    def start_web(self, **environment: str) -> None:
         """Start the web server and wait until it answers."""
-        self.web.start(self.environment | self._web_environment)
+        self.web.start(self.environment | self._web_environment | environment)
         wait_until(self._answers, READY_SECONDS)
 
     def start_workers(self, **environment: str) -> None:
-        """Start the workers and wait until all pumps beat."""
+        """Start workers, beside those that run, and wait until all their pumps beat."""
         wanted = self.environment | environment
+        pumps = len(self.pumps()) + int(wanted["ONEIO_PUMPS"])
         self.workers.start(wanted)
-        wait_until(lambda: len(self.pumps()) == int(wanted["ONEIO_PUMPS"]), READY_SECONDS)
+        wait_until(lambda: len(self.pumps()) == pumps, READY_SECONDS)
 
     def restart_database(self) -> None:
         """Stop PostgreSQL as if power were cut, and start it again."""
@@ -152,16 +154,19 @@ class Installation:
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Rows straight from the database."""
-        with psycopg.connect(
-            host=str(self.postgres.socket), user="oneio", dbname="oneio", autocommit=True
-        ) as database:
+        with self._connect() as database:
             return database.execute(sql.encode(), parameters or None).fetchall()
 
-    def run(self, *arguments: str) -> str:
+    def execute(self, sql: str, *parameters: Any) -> None:
+        """Change the database behind the product's back."""
+        with self._connect() as database:
+            database.execute(sql.encode(), parameters or None)
+
+    def run(self, *arguments: str, **environment: str) -> str:
         """Run Python inside the installation's environment; its output."""
         done = subprocess.run(
             [sys.executable, *arguments],
-            env=self.environment,
+            env=self.environment | environment,
             cwd=state.CHECKOUT,
             capture_output=True,
             text=True,
@@ -174,6 +179,9 @@ class Installation:
         """Stop web server and workers."""
         self.workers.stop()
         self.web.stop()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self.postgres.socket), user="oneio", dbname="oneio", autocommit=True)
 
 
 @contextlib.contextmanager
@@ -192,6 +200,11 @@ def installation(**environment: str) -> Iterator[Installation]:
     finally:
         installed.postgres.remove()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def shifted(hours: float) -> dict[str, str]:
+    """The environment of processes whose clock is so many hours ahead."""
+    return {"PYTHONPATH": str(SHIFTED), "FAULTS_CLOCK_SHIFT": str(hours * 3600)}
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> None:
@@ -214,7 +227,7 @@ def _environment(folder: Path) -> dict[str, str]:
             "ONEIO_STATE_DIR": str(folder),
             "ONEIO_SSL_REDIRECT": "0",
             "ONEIO_ALLOW_LOOPBACK": "1",
-            "ONEIO_PUMPS": "3",
+            "ONEIO_PUMPS": "4",
             "ONEIO_HTTP_THREADS": "8",
             "ONEIO_LEASE_SECONDS": "2",
             "DJANGO_SETTINGS_MODULE": "oneio.settings",

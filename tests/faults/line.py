@@ -64,6 +64,38 @@ class FaultLine:
         )
         return int(number)
 
+    def sent_at(self) -> list[float]:
+        """When the requests of the last day were sent, in seconds, oldest first."""
+        rows = self.installed.query(
+            "SELECT extract(epoch FROM a.started_at)::float FROM conversations_attempt a"
+            " JOIN oneio_organization o ON o.id = a.organization_id"
+            " WHERE o.slug = %s AND a.started_at > now() - interval '1 day' ORDER BY 1",
+            self.name,
+        )
+        return [seconds for (seconds,) in rows]
+
+    def gate(self, column: str) -> Any:
+        """What the target's gate says."""
+        [(value,)] = self.installed.query(
+            f"SELECT g.{column} FROM endpoints_endpointgate g"
+            " JOIN endpoints_endpoint e ON e.id = g.endpoint_id WHERE e.base_url = %s",
+            self.plan.url,
+        )
+        return value
+
+    def change_gate(self, change: str) -> None:
+        """Change the target's gate by SQL."""
+        self.installed.execute(
+            f"UPDATE endpoints_endpointgate g SET {change} FROM endpoints_endpoint e"
+            " WHERE e.id = g.endpoint_id AND e.base_url = %s",
+            self.plan.url,
+        )
+
+    def set_status(self, status: str) -> None:
+        """Suspend the target, or let it go on."""
+        sql = "UPDATE endpoints_endpoint SET status = %s WHERE base_url = %s"
+        self.installed.execute(sql, status, self.plan.url)
+
     def is_delivered(self, number: int) -> bool:
         """Whether the first message of that ticket is."""
         mark = mark_of(f"{self.prefix}{number:04d}", 0)

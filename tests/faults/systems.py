@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -95,6 +97,12 @@ class Simulated:
         table, title = _TICKETS[self._kind]
         rows = {str(row.get("id") or row["sys_id"]): _find(row, title) for row in self.app.store.rows(table)}
         return {ticket_id: mark for ticket_id, mark in rows.items() if _is_mark(mark)}
+
+    def requests(self, path: str) -> list[int]:
+        """The status of each answer to a request whose path begins so."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self._server.url}/_sandbox/requests", timeout=10) as answer:
+            return [one["status"] for one in json.load(answer) if one["path"].startswith(path)]
 
 
 def system_of(name: str, index_lag: float = 0.0) -> System:
