@@ -28,7 +28,7 @@ from django.db import (
 )
 
 from conversations import deliveries, jobs, queue, router, sender, tokens
-from conversations.queue import Lease
+from conversations.queue import LaneClaim
 from conversations.sender import Done
 from conversations.tokens import TokenFetched
 from endpoints import gates
@@ -45,7 +45,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 DRAIN_SECONDS = 20.0
 CLAIM_AT_MOST = 32
-LANES_PER_THREAD = 2
 DATABASE_RETRY_SECONDS = 1.0
 SOLO_SECONDS = 5.0
 GC_THRESHOLD = (50_000, 20, 50)
@@ -79,8 +78,7 @@ class Pump:
         self.threads = ThreadPoolExecutor(settings.HTTP_THREADS, "http", initializer=_forbid_database)
         self.finished: queues.SimpleQueue[Done | TokenFetched] = queues.SimpleQueue()
         self.book, self.configs = RuleBook(), EndpointConfigs()
-        self.in_hand: dict[int, int] = {}
-        self.leases: dict[int, Lease] = {}
+        self.in_hand: dict[int, LaneClaim] = {}
         self.broken: dict[int, float] = {}
         self.back: list[Done | TokenFetched] = []
         self.fetching = 0
@@ -150,7 +148,6 @@ class Pump:
     def _let_go(self, done: list[Done]) -> None:
         for result in done:
             self.in_hand.pop(result.job.claim.lane_id, None)
-            self.leases.pop(result.job.claim.lane_id, None)
         recorded = {id(result) for result in done}
         self.back = [result for result in self.back if id(result) not in recorded]
 
@@ -180,7 +177,12 @@ class Pump:
         empty = [endpoint_id for endpoint_id, until in self.broken.items() if time.monotonic() < until]
         while (room := self._room()) > 0:
             with transaction.atomic():
-                turn = queue.claim_lanes(min(room, CLAIM_AT_MOST), suspects=not self.in_hand, without=empty)
+                turn = queue.claim_lanes(
+                    min(room, CLAIM_AT_MOST),
+                    suspects=not self.in_hand,
+                    without=empty + self._crowded(),
+                    share=self._share,
+                )
                 if turn is None:
                     break
                 prepared = self._prepare_safely(turn)
@@ -207,7 +209,21 @@ class Pump:
             return 0
         if time.monotonic() < self.solo_until and self.in_hand:
             return 0
-        return settings.HTTP_THREADS * LANES_PER_THREAD - len(self.in_hand)
+        return self._free_threads()
+
+    def _free_threads(self) -> int:
+        return settings.HTTP_THREADS - len(self.in_hand) - self.fetching
+
+    def _share(self, endpoint_id: int) -> int:
+        """How many more requests one endpoint may have under way: with what it has, half of the threads that
+        the others leave. So those that hang leave threads to those that answer, and nothing waits for one."""
+        held = sum(claim.endpoint_id == endpoint_id for claim in self.in_hand.values())
+        return max(0, (self._free_threads() - held + 1) // 2)
+
+    def _crowded(self) -> list[int]:
+        """The endpoints that have their share."""
+        held = {claim.endpoint_id for claim in self.in_hand.values()}
+        return [endpoint_id for endpoint_id in held if not self._share(endpoint_id)]
 
     def _prepare_safely(self, turn: queue.Turn) -> list[sender.Job]:
         """An endpoint that cannot be prepared rests for a while; the others go on."""
@@ -248,8 +264,7 @@ class Pump:
             transaction.on_commit(ask)
 
     def _submit(self, job: sender.Job) -> None:
-        self.in_hand[job.claim.lane_id] = job.claim.token
-        self.leases[job.claim.lane_id] = job.claim.lease
+        self.in_hand[job.claim.lane_id] = job.claim
         if job.claim.deaths > 1:
             self.solo_until = time.monotonic() + SOLO_SECONDS
         self._run(lambda: sender.perform(job, self.http))
@@ -266,11 +281,10 @@ class Pump:
         if time.monotonic() - self.renewed_at < settings.LEASE_SECONDS / 4:
             return
         self.renewed_at = time.monotonic()
-        kept = queue.renew(self.in_hand.items())
-        self.in_hand = {lane: token for lane, token in self.in_hand.items() if lane in kept}
-        self.leases = {lane: lease for lane, lease in self.leases.items() if lane in kept}
-        for lease in self.leases.values():
-            lease.prolong(self.renewed_at)
+        kept = queue.renew((lane, claim.token) for lane, claim in self.in_hand.items())
+        self.in_hand = {lane: claim for lane, claim in self.in_hand.items() if lane in kept}
+        for claim in self.in_hand.values():
+            claim.lease.prolong(self.renewed_at)
 
     def _drain(self) -> None:
         """Claim nothing more; wait for requests under way, then leave. What is left becomes unknown."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -229,17 +229,24 @@ def unsynchronised() -> Any:
         yield
 
 
-def claim_lanes(limit: int, *, suspects: bool, without: Sequence[int] = ()) -> Turn | None:
+def claim_lanes(
+    limit: int,
+    *,
+    suspects: bool,
+    without: Sequence[int] = (),
+    share: Callable[[int], int] | None = None,
+) -> Turn | None:
     """Take up to `limit` due lanes of the endpoint that was served least recently, of the organization that
     was; in the caller's transaction. `suspects`: also lanes with which a worker died before. `without`:
-    endpoint ids to leave. None when no endpoint has due work and an open gate."""
+    endpoint ids to leave. `share`: endpoint id → for how many more of its lanes the caller has room.
+    None when no endpoint has due work and an open gate."""
     asked_at = time.monotonic()
     gate = _one(_NEXT_GATE, [list(without)])
     if gate is None:
         return None
     endpoint_id, free, probing, rate, tokens, elapsed = gate
     tokens = min(max(rate or 0.0, 1.0), tokens + elapsed * rate) if rate else float(limit)
-    take = 1 if probing else min(free, limit, int(tokens))
+    take = 1 if probing else min(free, limit, int(tokens), share(endpoint_id) if share else limit)
     lease = settings.LEASE_SECONDS
     rows = _all(_CLAIM_LANES, [endpoint_id, suspects, take, lease, lease]) if take else []
     _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)

@@ -15,6 +15,7 @@ from django.db import IntegrityError, OperationalError, connection
 from conversations import deliveries, pump, queue, router, tokens
 from conversations.models import Attempt, Delivery, Lane, Message
 from conversations.pump import Bell, Pump
+from conversations.queue import LaneClaim
 from conversations.tokens import TokenFetched
 from endpoints.adapters.base import Action, Token
 from endpoints.models import Credentials, Endpoint
@@ -354,7 +355,8 @@ def test_leases_are_renewed_while_a_request_lasts(
 def test_lane_that_was_taken_over_is_not_ours_any_more(place: Office, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.001
     with a_pump() as one:
-        one.in_hand = {place.first().lane_id: 7}
+        lane = place.first().lane_id
+        one.in_hand = {lane: LaneClaim(lane, 7, place.target.pk, 0)}
 
         one._renew()
 
@@ -366,7 +368,7 @@ def test_lane_that_killed_workers_is_worked_on_alone(place: Office) -> None:
     Lane.objects.filter(pk=suspect.lane_id).update(deaths=2, due_at=PAST)
 
     with a_pump() as one:
-        one.in_hand = {-1: 1}
+        one.in_hand = {-1: LaneClaim(-1, 1, -1, 0)}
         one._claim()
         assert suspect.lane_id not in one.in_hand  # not while anything else could die with it
         one.in_hand = {}
@@ -376,14 +378,27 @@ def test_lane_that_killed_workers_is_worked_on_alone(place: Office) -> None:
 
 
 def test_room_is_left_for_what_is_in_hand(place: Office, settings: Any) -> None:
-    settings.HTTP_THREADS = 1
+    settings.HTTP_THREADS = 2
     for ticket in "abc":
         place.first(ticket=ticket)
 
     with a_pump() as one:
         one._claim()
 
-        assert Delivery.objects.filter(state="queued").count() == 1
+        assert Delivery.objects.filter(state="queued").count() == 2
+
+
+def test_endpoints_that_hang_leave_threads_to_others(place: Office, settings: Any) -> None:
+    settings.HTTP_THREADS = 64
+    with a_pump() as one:
+        shares = []
+        for endpoint_id in range(4):
+            shares.append(one._share(endpoint_id))
+            held = range(100 * endpoint_id, 100 * endpoint_id + shares[-1])
+            one.in_hand |= {lane: LaneClaim(lane, 1, endpoint_id, 0) for lane in held}
+
+        assert shares == [32, 16, 8, 4]
+        assert one._crowded() == [0, 1, 2, 3]
 
 
 def test_failed_request_waits_without_stopping_others(place: Office) -> None:

@@ -105,6 +105,11 @@ class FaultLine:
         """Let all answers go that the proxy keeps back."""
         self.proxy.release()
 
+    async def let_go(self) -> None:
+        """From now on keep no answer back."""
+        self.proxy.forget_orders()
+        self.proxy.release()
+
     def senders(self) -> list[int]:
         """The pumps that wait for an answer the proxy keeps back, one process id per answer."""
         owners = {

@@ -87,6 +87,10 @@ class FaultProxy:
         """Spoil the next `times` exchanges whose request head `to` accepts; goes before chance."""
         self._ordered.extend([(fault, to)] * times)
 
+    def forget_orders(self) -> None:
+        """Spoil nothing more of what was ordered."""
+        self._ordered.clear()
+
     def release(self) -> None:
         """Let all answers go that were kept back. Call on the loop."""
         self._released.set()

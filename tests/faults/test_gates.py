@@ -70,11 +70,13 @@ def test_three_days_suspended_delivers_all_in_order_throttled(
         line.post(0, 5, messages=4)
         wait_until(lambda: line.count("d.tries > 0") == 5, 20)
         line.set_status("suspended")
+        wait_until(lambda: line.count("d.state = 'sending'") == 0, 20)
+        network.do(line.proxy.start())
         line.post(5, 15, messages=4)
         wait_until(lambda: line.count("true") == 60, 20)
         for statement in THREE_DAYS_AGO:
             product.execute(statement)
-        network.do(line.proxy.start())
+        time.sleep(product.lease)  # long enough to send it all
         assert line.target.titles() == {}
         line.set_status("active")
         findings = line.settle()
