@@ -26,7 +26,7 @@ from oneio.blame import place_of
 from routing import changes
 from routing.compiled import MappingRow, RoutingRule
 from routing.decision import comment_document, message_context
-from routing.mapping import MappingError, moved
+from routing.mapping import MappingError, TargetAction, moved
 from routing.mapping import evaluate as results_of
 
 log = logging.getLogger(__name__)
@@ -160,8 +160,10 @@ def command_for(job: Job, adapter: Adapter) -> Command | None:
 
 
 def _record(job: Job, adapter: Adapter, command: Command) -> Command | None:
-    rows = tuple(row for row in _outbound(job) if adapter.attribute_name(row.target) not in job.overrides)
-    outbound = {**_canonical_names(adapter, results_of(rows, _context(job, adapter))), **job.overrides}
+    rows = tuple(row for row in _outbound(job) if not _overridden(job, adapter, row))
+    action: TargetAction = "update" if job.target else "create"
+    mapped = results_of(rows, _context(job, adapter), action)
+    outbound = {**_canonical_names(adapter, mapped), **job.overrides}
     if job.target is None:
         wanted = Operation.CREATE in job.rule.operations
         return replace(command, action=Action.CREATE, attributes=outbound) if wanted else None
@@ -172,11 +174,16 @@ def _record(job: Job, adapter: Adapter, command: Command) -> Command | None:
     return replace(command, action=Action.UPDATE, attributes=changes.to_send(shadow, outbound, touched))
 
 
+def _overridden(job: Job, adapter: Adapter, row: MappingRow) -> bool:
+    """Whether a person has said what each of the row's targets gets."""
+    return all(adapter.attribute_name(target) in job.overrides for target in row.targets)
+
+
 def _comment(job: Job, adapter: Adapter) -> Comment:
     comment = comment_from_json(job.snapshot["comment"])
     if COMMENT in job.overrides:
         return replace(comment, text=str(job.overrides[COMMENT]))
-    worded = results_of(_outbound(job), _context(job, adapter)).get(COMMENT)
+    worded = results_of(_outbound(job), _context(job, adapter), "update").get(COMMENT)
     return replace(comment, text=str(worded)) if worded else comment
 
 
@@ -221,7 +228,8 @@ def _context(job: Job, adapter: Adapter) -> dict[str, Any]:
 def _target_known(job: Job, adapter: Adapter) -> dict[str, Value]:
     """What the target is known to have, also under the names that the rule's author wrote."""
     known = changes.from_json(job.shadow).known
-    written = {row.target: adapter.attribute_name(row.target) for row in job.rule.outbound}
+    targets = (target for row in job.rule.outbound for target in row.targets)
+    written = {target: adapter.attribute_name(target) for target in targets}
     return {**known, **{target: known[name] for target, name in written.items() if name in known}}
 
 

@@ -12,7 +12,7 @@ from oneio.paths import Path, compile_path
 from routing.conditions import OPERATORS, as_moment, as_number
 from routing.context import attribute_of
 from routing.errors import RuleError, choice, readable_path
-from routing.mapping_rows import MappingKind, MappingRow
+from routing.mapping_rows import MappingKind, MappingRow, MissingPolicy, OnlyOn
 from routing.regex import compile_regex
 from routing.translation import TranslationTable, Unmapped
 
@@ -20,6 +20,8 @@ __all__ = [
     "Condition",
     "MappingKind",
     "MappingRow",
+    "MissingPolicy",
+    "OnlyOn",
     "RoutingRule",
     "RuleError",
     "RuleSet",
@@ -85,6 +87,10 @@ class RoutingRule:
             )
         for row in (*self.variables, *self.conversation):
             _check_variable(row)
+        if self.action != "route" and any(row.only_on for row in (*self.variables, *self.conversation)):
+            raise RuleError(
+                "only_on", "A rule that sends nothing creates and updates nothing. Leave it empty."
+            )
 
     @property
     def tells_the_whole_state(self) -> bool:
@@ -125,5 +131,6 @@ def _has_order(value: str) -> bool:
 
 
 def _check_variable(row: MappingRow) -> None:
-    if len(compile_path(row.target).steps) != 1:
-        raise RuleError("target", f"The variable '{row.target}' needs a plain name, without dots.")
+    for target in row.targets:
+        if len(compile_path(target).steps) != 1:
+            raise RuleError("target", f"The variable '{target}' needs a plain name, without dots.")

@@ -19,6 +19,9 @@ ROOTS: Mapping[str, str] = {
     "variables": "The runtime variables of this rule",
     "changed": "The attributes that this message changes, with their previous values",
     "target": "The attributes known at the target",
+    "participants": "The conversation's tickets, by the short name of their endpoint",
+    "lookups": "What the rule's lookups found, by name",
+    "counters": "The numbers that this rule took, by counter",
 }
 """What a path may begin with, and what it means. A path that begins otherwise names an attribute."""
 _EXACT_ROOTS = frozenset({"native"})

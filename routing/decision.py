@@ -14,6 +14,7 @@ from endpoints.canonical import CanonicalMessage, Comment, Operation, Value
 from routing.compiled import RoutingRule
 from routing.conditions import evaluate as verdict_on
 from routing.context import view
+from routing.mapping import TargetAction
 from routing.mapping import evaluate as results_of
 
 RECORD_OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.CLOSE})
@@ -162,12 +163,20 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
         if rule.action == "route" and not parts:
             continue
         document = context(facts) | {"conversation": conversation}
-        variables = results_of(rule.variables, document)
-        conversation.update(results_of(rule.conversation, document | {"variables": variables}))
+        action = _action_at_target(rule, facts)
+        variables = results_of(rule.variables, document, action)
+        conversation.update(results_of(rule.conversation, document | {"variables": variables}, action))
         processed = processed or rule.action == "process_only"
         if parts:
             routes.append(Route(rule, parts, variables))
     return routes, conversation, processed
+
+
+def _action_at_target(rule: RoutingRule, facts: Facts) -> TargetAction | None:
+    """What the rule is about to do at its target; None if it sends nothing."""
+    if rule.target_endpoint_id is None:
+        return None
+    return "update" if rule.target_endpoint_id in facts.tickets else "create"
 
 
 def _record_wanted(rule: RoutingRule, facts: Facts, has_ticket: bool) -> bool:

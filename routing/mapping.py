@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 from endpoints.canonical import Value
-from oneio.paths import MISSING, Missing, Path
+from oneio.paths import MISSING
 from oneio.template_values import to_text
-from oneio.templating import Template, TemplateError
-from routing.compiled import MappingRow, TranslationTable
-from routing.context import View, code_behind, locate, view
+from routing.conditions import evaluate as verdict_on
+from routing.context import View, locate, view
+from routing.formatters import FormatterError, apply_chain
+from routing.mapping_kinds import Found, MappingError, values_of
+from routing.mapping_rows import MappingRow
 
-MAX_SHOWN = 100
-"""Characters of a value that an error may show."""
+__all__ = ["MappingError", "TargetAction", "evaluate", "moved", "sources"]
 
-
-class MappingError(Exception):
-    """A mapping that cannot be worked out for this message. Its sentence may hold a value: it is payload."""
-
-    def __init__(self, row: MappingRow, sentence: str) -> None:
-        super().__init__(sentence)
-        self.position = row.position
-        self.target = row.target
-        self.source = row.source
-        self.sentence = sentence
+TargetAction: TypeAlias = Literal["create", "update"]
 
 
-def evaluate(rows: Sequence[MappingRow], context: Mapping[str, Any]) -> dict[str, Value]:
+def evaluate(
+    rows: Sequence[MappingRow], context: Mapping[str, Any], action: TargetAction | None = None
+) -> dict[str, Value]:
     """The value of each target, for the context document (see `routing.context.ROOTS`).
 
-    A row whose source is not in the message is left out, so that an earlier row of the same target counts.
+    `action` is what is done at the rule's target; rows for the other one, or for any where it is None, do
+    not count. A row that gives nothing is left out, so that an earlier row of the same target counts.
     Raises MappingError.
     """
     seen = view(context)
     result: dict[str, Value] = {}
     for row in rows:
-        value = _KINDS[row.kind](row, seen, result)
-        if value is not MISSING:
-            result[row.target] = value
+        if _applies(row, seen, action):
+            for target, value in zip(row.targets, _finished(row, seen, result), strict=True):
+                if value is not MISSING:
+                    result[target] = value
     return result
 
 
 def sources(row: MappingRow) -> frozenset[str]:
-    """The paths that a row reads, from the document's top, such as `attributes.title`."""
-    if row.located is not None:
-        return frozenset({str(row.located)})
-    if row.compiled is not None:
-        return frozenset(str(locate(name)) for name in row.compiled.names())
-    return frozenset()
+    """The paths that a row reads or decides by, from the document's top, such as `attributes.title`."""
+    names = row.compiled.names() if row.compiled else ()
+    conditions = (str(condition.located) for condition in row.conditions)
+    return frozenset((*map(str, row.paths), *(str(locate(name)) for name in names), *conditions))
 
 
 def moved(
@@ -70,7 +64,8 @@ def moved(
 
 
 def _targets(rows: Iterable[MappingRow], touched: set[tuple[str, str]]) -> frozenset[str]:
-    return frozenset(row.target for row in rows if not touched.isdisjoint(map(_place, sources(row))))
+    moving = (row for row in rows if not touched.isdisjoint(map(_place, sources(row))))
+    return frozenset(target for row in moving for target in row.targets)
 
 
 def _place(source: str) -> tuple[str, str]:
@@ -79,28 +74,39 @@ def _place(source: str) -> tuple[str, str]:
     return ("attributes" if root == "codes" else str(root), str(rest[0]).casefold() if rest else "")
 
 
-def _copy(row: MappingRow, context: View, _: Mapping[str, Value]) -> Value | Missing:
-    return _found(_path_of(row), context)
+def _applies(row: MappingRow, context: View, action: TargetAction | None) -> bool:
+    if row.only_on and row.only_on != action:
+        return False
+    return not row.conditions or verdict_on(row.conditions, context).matched
 
 
-def _constant(row: MappingRow, _: View, __: Mapping[str, Value]) -> Value | Missing:
-    return row.constant
+def _finished(row: MappingRow, context: View, result: Mapping[str, Value]) -> list[Found]:
+    """What each target gets: the kind's value, formatted, or what the row says for a missing one."""
+    values = [_or_policy(row, _formatted(row, value)) for value in values_of(row, context)]
+    return [_added(row, value, context, result) for value in values] if row.kind == "append" else values
 
 
-def _text(row: MappingRow, context: View, _: Mapping[str, Value]) -> Value | Missing:
-    """The template's text; nothing if it is blank because nothing that it reads is there."""
-    template = row.compiled
-    assert template is not None
+def _formatted(row: MappingRow, value: Found) -> Found:
     try:
-        text = template.render(context)
-    except TemplateError as error:
-        raise MappingError(row, f"The template for {row.target} failed. {error}") from None
-    return text if text.strip() or _reads_something(template, context) else MISSING
+        return apply_chain(row.formatters, value)
+    except FormatterError as error:
+        raise MappingError(row, f"{row.target} cannot be made from {_origin(row)}. {error}") from None
 
 
-def _append(row: MappingRow, context: View, result: Mapping[str, Value]) -> Value | Missing:
+def _or_policy(row: MappingRow, value: Found) -> Found:
+    if value is not MISSING or row.missing == "skip":
+        return value
+    if row.missing == "hold":
+        raise MappingError(
+            row,
+            f"{row.target} must have a value, and {_origin(row)} gives none. Correct the ticket at its sender"
+            " or the mapping, then retry.",
+        )
+    return None if row.missing == "clear" else row.default
+
+
+def _added(row: MappingRow, addition: Found, context: View, result: Mapping[str, Value]) -> Found:
     """What the target holds, and the addition on a new line; as it is if that is its end already."""
-    addition = _text(row, context, result) if row.compiled else _found(_path_of(row), context)
     more = "" if addition is MISSING else to_text(addition).strip("\r\n")
     if not more.strip():
         return MISSING
@@ -112,57 +118,8 @@ def _append(row: MappingRow, context: View, result: Mapping[str, Value]) -> Valu
     return f"{held}\n{more}" if held else more
 
 
-def _translate(row: MappingRow, context: View, _: Mapping[str, Value]) -> Value | Missing:
-    table, path = row.table, _path_of(row)
-    assert table is not None
-    found = _found(path, context)
-    if found is MISSING:
-        return MISSING
-    if isinstance(found, list):
-        translated = [_translated(row, table, item, None) for item in found]
-        return [item for item in translated if item is not MISSING]
-    return _translated(row, table, found, code_behind(path, context))
-
-
-def _translated(row: MappingRow, table: TranslationTable, value: Value, code: str | None) -> Value | Missing:
-    """The table's answer for what people see, or else for the code; an empty value needs a row of its own."""
-    answers = (table.find(text) for text in (to_text(value), code) if text is not None)
-    answer = next((answer for answer in answers if answer is not None), None)
-    if answer is not None:
-        return answer
-    if value is None or value == "":
-        return MISSING
-    if table.unmapped == "hold":
-        raise MappingError(row, f"Table {table.name} has no row for {_shown(value)}. Add one, then retry.")
-    return value if table.unmapped == "pass" else table.default
-
-
-def _shown(value: Value) -> str:
-    text = to_text(value)
-    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
-
-
-def _path_of(row: MappingRow) -> Path:
-    assert row.located is not None
-    return row.located
-
-
-def _found(path: Path, context: View) -> Value | Missing:
-    if not path.many:
-        found: Value | Missing = path.first(context)
-        return found
-    return path.all(context) or MISSING
-
-
-def _reads_something(template: Template, context: View) -> bool:
-    names = template.names()
-    return not names or any(locate(name).first(context) is not MISSING for name in names)
-
-
-_KINDS: Mapping[str, Callable[[MappingRow, View, Mapping[str, Value]], Value | Missing]] = {
-    "copy": _copy,
-    "constant": _constant,
-    "template": _text,
-    "append": _append,
-    "translate": _translate,
-}
+def _origin(row: MappingRow) -> str:
+    """Where the row's value comes from, in words."""
+    if row.paths:
+        return ", ".join((row.source, *row.further_sources))
+    return f"the counter {row.counter}" if row.counter else f"its {row.kind}"

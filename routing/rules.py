@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from endpoints.canonical import Operation
-from routing import compiled
-from routing.models import Condition, Mapping, MappingCategory, Revision, RuleVersion
+from routing import compiled, formatters
+from routing.models import (
+    Condition,
+    Mapping,
+    MappingCategory,
+    Revision,
+    RuleVersion,
+    TranslationTable,
+)
+from routing.translation import TableRow
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +24,7 @@ log = logging.getLogger(__name__)
 def load(version: RuleVersion) -> compiled.RoutingRule:
     """Compile one version with all its rows. Raises compiled.RuleError where it cannot work."""
     mappings = list(version.mappings.all())
+    conditions = list(version.conditions.all())
     return compiled.RoutingRule(
         rule_id=version.rule_id,
         version_id=version.pk,
@@ -31,10 +40,10 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         action=cast(compiled.Action, version.action),
         write_back=version.write_back,
         supersede=version.supersede,
-        conditions=tuple(_condition(row) for row in version.conditions.all()),
-        variables=_rows(mappings, MappingCategory.VARIABLE),
-        outbound=_rows(mappings, MappingCategory.OUTBOUND),
-        conversation=_rows(mappings, MappingCategory.CONVERSATION),
+        conditions=_conditions(conditions, None),
+        variables=_rows(mappings, MappingCategory.VARIABLE, conditions),
+        outbound=_rows(mappings, MappingCategory.OUTBOUND, conditions),
+        conversation=_rows(mappings, MappingCategory.CONVERSATION, conditions),
     )
 
 
@@ -81,7 +90,7 @@ def _current(environment_id: int) -> Rules:
     versions = (
         RuleVersion.objects.filter(environment_id=environment_id, current_of__isnull=False)
         .select_related("rule", "source_entity", "target_entity")
-        .prefetch_related("conditions", "mappings__table__rows")
+        .prefetch_related("conditions", "mappings__table__rows", "mappings__counter")
     )
     by_id = {}
     for version in versions:
@@ -93,32 +102,56 @@ def _current(environment_id: int) -> Rules:
     return Rules(compiled.RuleSet(rule for rule_id, rule in by_id.items() if rule_id in enabled), by_id)
 
 
+def _conditions(rows: list[Condition], mapping_id: int | None) -> tuple[compiled.Condition, ...]:
+    """The rule's own conditions, or those of one of its mappings."""
+    return tuple(_condition(row) for row in rows if row.mapping_id == mapping_id)
+
+
 def _condition(row: Condition) -> compiled.Condition:
     return compiled.Condition(path=row.path, operator=row.operator, value=row.value, values=tuple(row.values))
 
 
-def _rows(mappings: list[Mapping], category: MappingCategory) -> tuple[compiled.MappingRow, ...]:
-    return tuple(_mapping(row) for row in mappings if row.category == category)
-
-
-def _mapping(row: Mapping) -> compiled.MappingRow:
-    return compiled.MappingRow(
-        id=row.pk,
-        position=row.position,
-        kind=cast(compiled.MappingKind, row.kind),
-        source=row.source,
-        template=row.template,
-        constant=row.constant,
-        table=_table(row) if row.table else None,
-        target=row.target,
+def _rows(
+    mappings: list[Mapping], category: MappingCategory, conditions: list[Condition]
+) -> tuple[compiled.MappingRow, ...]:
+    return tuple(
+        mapping_row(row, conditions=_conditions(conditions, row.pk))
+        for row in mappings
+        if row.category == category
     )
 
 
-def _table(row: Mapping) -> compiled.TranslationTable:
-    assert row.table is not None
+def mapping_row(row: Mapping, conditions: tuple[compiled.Condition, ...] = ()) -> compiled.MappingRow:
+    """Compile one mapping, saved or not. Raises compiled.RuleError on the field to correct."""
+    return compiled.MappingRow(
+        id=row.pk or 0,
+        position=row.position,
+        kind=cast(compiled.MappingKind, row.kind),
+        source=row.source,
+        further_sources=tuple(row.further_sources),
+        template=row.template,
+        constant=row.constant,
+        table=_table(row.table) if row.table else None,
+        counter=row.counter.name if row.counter else "",
+        separator=row.separator,
+        target=row.target,
+        further_targets=tuple(row.further_targets),
+        formatters=formatters.compile_chain(row.formatters),
+        conditions=conditions,
+        only_on=cast(compiled.OnlyOn, row.only_on),
+        missing=cast(compiled.MissingPolicy, row.missing),
+        default=row.default,
+    )
+
+
+def _table(table: TranslationTable) -> compiled.TranslationTable:
+    rows = list(table.rows.all())
     return compiled.TranslationTable(
-        name=row.table.name,
-        rows=tuple((pair.source, pair.target) for pair in row.table.rows.all()),
-        unmapped=cast(compiled.Unmapped, row.table.unmapped),
-        default=row.table.default,
+        name=table.name,
+        rows=() if table.inputs else tuple((row.source, row.target) for row in rows),
+        unmapped=cast(compiled.Unmapped, table.unmapped),
+        default=table.default,
+        inputs=tuple(table.inputs),
+        outputs=tuple(table.outputs),
+        wide=tuple(TableRow(tuple(row.sources), tuple(row.targets)) for row in rows) if table.inputs else (),
     )

@@ -34,7 +34,7 @@ from oneio.state import CHECKOUT, new_keys
 from oneio.template_filters import FILTERS
 from routing.conditions import OPERATORS
 from routing.context import ROOTS
-from routing.models import MappingCategory, MappingKind, RuleAction, UnmappedPolicy
+from routing.models import MappingCategory, MappingKind, MissingPolicy, RuleAction, UnmappedPolicy
 
 DOCS = CHECKOUT / "docs"
 README = CHECKOUT / "README.md"
@@ -183,7 +183,8 @@ def test_rules_page_has_every_kind_of_mapping() -> None:
 
     assert set(table(page, "Mappings")) == set(MappingCategory.values)
     assert set(table(page, "Mappings", 1)) == set(MappingKind.values)
-    assert set(table(page, "Mappings", 2)) == set(UnmappedPolicy.values)
+    assert set(table(page, "Mappings", 2)) == set(MissingPolicy.values)
+    assert set(table(page, "Mappings", 3)) == set(UnmappedPolicy.values)
     assert set(table(page, "When a rule takes a message")) == set(RuleAction.values)
 
 

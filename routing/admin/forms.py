@@ -17,13 +17,14 @@ from unfold.widgets import (
 from endpoints.canonical import Operation
 from endpoints.models import EntityType
 from oneio.admin.base import TenantForm
-from routing import compiled
+from routing import compiled, rules
 from routing.conditions import OPERATORS
 from routing.models import (
     Condition,
     Mapping,
     MappingCategory,
     MappingKind,
+    MissingPolicy,
     RoutingRule,
     RuleAction,
     RuleVersion,
@@ -212,13 +213,33 @@ class MappingForm(MappingModelForm):
         widget=UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1}),
     )
 
+    missing = forms.ChoiceField(
+        label="Without a source",
+        choices=MissingPolicy.choices,
+        required=False,
+        initial=MissingPolicy.SKIP,
+        widget=UnfoldAdminSelectWidget,
+    )
+
     class Meta:
         model = Mapping
-        fields = ["source", "kind", "table", "text", "target", "position"]
+        fields = [
+            *("source", "further_sources", "kind", "table", "counter", "text", "separator", "formatters"),
+            *("target", "further_targets", "only_on", "missing", "default", "position"),
+        ]
+        widgets = {"formatters": UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["text"] = self.instance.template or self.instance.constant
+
+    def clean_missing(self) -> str:
+        """A row that says nothing leaves its target as it is."""
+        return self.cleaned_data["missing"] or MissingPolicy.SKIP
+
+    def clean_formatters(self) -> list[Any]:
+        """No formatters are an empty list."""
+        return self.cleaned_data["formatters"] or []
 
     def clean(self) -> dict[str, Any]:
         """See whether the mapping can run."""
@@ -227,7 +248,7 @@ class MappingForm(MappingModelForm):
         self.instance.category = self.category
         self.instance.template = "" if constant else cleaned.get("text", "")
         self.instance.constant = cleaned.get("text", "") if constant else ""
-        if {"kind", "target"} <= cleaned.keys():
+        if {"kind", "target"} <= cleaned.keys() and not self.errors:
             self._try(cleaned)
         return cleaned
 
@@ -239,16 +260,10 @@ class MappingForm(MappingModelForm):
             self.add_error(field if field in self.fields else None, str(error))
 
     def _compile(self, cleaned: dict[str, Any]) -> None:
-        table = cleaned.get("table")
-        compiled.MappingRow(
-            id=0,
-            position=0,
-            kind=cleaned["kind"],
-            target=cleaned["target"],
-            source=cleaned.get("source", ""),
-            template=self.instance.template,
-            constant=self.instance.constant,
-            table=compiled.TranslationTable(table.name, (), table.unmapped, table.default) if table else None,
+        named = {field: cleaned[field] for field in self.Meta.fields if field not in ("text", "position")}
+        mapping = Mapping(
+            **named, position=0, template=self.instance.template, constant=self.instance.constant
         )
-        if self.category != MappingCategory.OUTBOUND and "." in cleaned["target"]:
+        row = rules.mapping_row(mapping)
+        if self.category != MappingCategory.OUTBOUND and any("." in target for target in row.targets):
             raise compiled.RuleError("target", "A variable has a plain name, without dots.")

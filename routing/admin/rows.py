@@ -78,7 +78,7 @@ class MappingInline(DraftRows):
 
     model = Mapping
     form = MappingForm
-    fields = ["source", "kind", "table", "text", "target", "position"]
+    fields = list(MappingForm.Meta.fields)
     verbose_name = "mapping"
     verbose_name_plural = "mappings"
 
@@ -88,12 +88,14 @@ class MappingInline(DraftRows):
         return found
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        """Offer the tables of the rule's own environment."""
+        """Offer the tables and counters of the rule's own environment."""
         formset = super().get_formset(request, obj, **kwargs)
-        table: Any = formset.form.base_fields.get("table")
-        if table is not None and obj is not None:
-            table.queryset = table.queryset.filter(environment_id=obj.environment_id)
-            table.widget = table.widget.widget  # without the buttons that would leave the page
+        for name in ("table", "counter"):
+            field: Any = formset.form.base_fields.get(name)
+            if field is not None and obj is not None:
+                field.queryset = field.queryset.filter(environment_id=obj.environment_id)
+                # Without the buttons that would leave the page.
+                field.widget = getattr(field.widget, "widget", field.widget)
         return formset
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

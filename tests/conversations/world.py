@@ -47,7 +47,10 @@ def publish(
         **fields,
     )
     for position, row in enumerate(mappings or []):
-        Mapping.objects.create(version=version, position=position, **row)
+        fields = {name: value for name, value in row.items() if name != "conditions"}
+        mapping = Mapping.objects.create(version=version, position=position, **fields)
+        for condition in row.get("conditions", []):
+            Condition.objects.create(version=version, mapping=mapping, **condition)
     for position, row in enumerate(conditions or []):
         Condition.objects.create(version=version, position=position, **row)
     RuleVersion.objects.filter(pk=version.pk).update(published_at=Now(), reason="test")

@@ -1,7 +1,7 @@
 import pytest
 
 from routing import versions
-from routing.models import Condition, Mapping, RoutingRule, TranslationRow, TranslationTable
+from routing.models import Condition, Counter, Mapping, RoutingRule, TranslationRow, TranslationTable
 from tests.factories import make_endpoint, make_environment, make_rule
 from tests.signed_in import make_user, signed_in
 
@@ -106,6 +106,25 @@ def test_rows_go_to_their_category():
     assert found["conversation"].constant == "ours"
 
 
+def test_mapping_keeps_all_that_was_entered():
+    rule = make_drafted()
+    counter = Counter.objects.create(environment=rule.environment, name="changes")
+    split = row(
+        "routing-mapping", kind="split", source="caller", separator=",", target="last",
+        further_targets="first", formatters='[{"name": "trim"}]', only_on="create",
+        missing="default", default="?", position=0,
+    )  # fmt: skip
+    number = row("routing-mapping-3", kind="counter", counter=counter.pk, target="number", position=0)
+
+    signed_in().post(change(rule), entered(rule, **split, **number))
+
+    outbound, kept = Mapping.objects.get(kind="split"), Mapping.objects.get(kind="counter")
+    assert (outbound.further_targets, outbound.separator) == (["first"], ",")
+    assert (outbound.formatters, outbound.only_on) == ([{"name": "trim"}], "create")
+    assert (outbound.missing, outbound.default) == ("default", "?")
+    assert (kept.counter, kept.formatters, kept.missing) == (counter, [], "skip")
+
+
 def test_several_values_are_shown_as_they_were_entered():
     rule = make_drafted()
     Condition.objects.create(version=rule.versions.get(), path="priority", operator="in", values=["1", "2"])
@@ -124,6 +143,18 @@ def test_several_values_are_shown_as_they_were_entered():
         ("routing-mapping", {"kind": "template", "text": "{{ broken", "target": "x"}, "text"),
         ("routing-mapping", {"kind": "translate", "source": "priority", "target": "x"}, "table"),
         ("routing-mapping-2", {"kind": "constant", "text": "1", "target": "a.b"}, "target"),
+        ("routing-mapping", {"kind": "split", "source": "a", "target": "x"}, "separator"),
+        ("routing-mapping", {"kind": "counter", "target": "x"}, "counter"),
+        (
+            "routing-mapping",
+            {"kind": "copy", "source": "a", "target": "x", "formatters": '[{"name": "shout"}]'},
+            "formatters",
+        ),
+        (
+            "routing-mapping",
+            {"kind": "copy", "source": "a", "target": "x", "formatters": "upper"},
+            "formatters",
+        ),
     ],
 )
 def test_row_that_cannot_run_is_said_beside_it(prefix, fields, place):

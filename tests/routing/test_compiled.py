@@ -16,6 +16,7 @@ from routing.compiled import (
     TranslationTable,
     compile_regex,
 )
+from routing.translation import TableRow
 
 
 def a_rule(**changes):
@@ -154,3 +155,64 @@ def test_candidates_come_by_priority_then_age(pairs):
     found = [(-rule.priority, rule.rule_id) for rule in rules.candidates(1, "incident")]
 
     assert found == sorted((-priority, rule_id) for priority, rule_id in pairs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"missing": "guess"}, "missing", "choice"),
+        ({"only_on": "delete"}, "only_on", "choice"),
+        ({"further_sources": ("b",)}, "further_sources", "reads one source"),
+        ({"further_targets": ("b",)}, "further_targets", "fills one target"),
+        ({"kind": "multi_to_single", "further_sources": ("a..b",)}, "further_sources", "any depth"),
+        ({"kind": "multi_to_single", "further_sources": ("b",) * 21}, "further_sources", "Keep to 20"),
+        ({"kind": "split", "separator": ""}, "separator", "where to split"),
+        ({"kind": "split", "separator": "/(/"}, "separator", "cannot be read"),
+        ({"kind": "split", "separator": ",", "further_targets": ("a[0]",)}, "further_targets", "not a name"),
+        ({"kind": "split", "separator": ",", "further_targets": ("title",)}, "further_targets", "twice"),
+        ({"kind": "counter"}, "counter", "needs a counter"),
+    ],
+)
+def test_wrong_row_names_the_field(changes, field, says):
+    with pytest.raises(RuleError, match=says) as failure:
+        a_row(**changes)
+
+    assert failure.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({}, "further_sources"),
+        ({"further_sources": ("b",)}, "further_targets"),
+        ({"further_sources": ("b", "c"), "further_targets": ("d",)}, "further_sources"),
+    ],
+)
+def test_translation_needs_a_path_for_each_column(changes, field):
+    table = TranslationTable(name="T", inputs=("x", "y"), outputs=("z", "w"))
+
+    with pytest.raises(RuleError, match="Table T has 2") as failure:
+        a_row(kind="translate", table=table, **changes)
+
+    assert failure.value.field == field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"inputs": ("x",)},
+        {"inputs": ("x",), "outputs": ("y",), "wide": (TableRow(("a", "b"), ("c",)),)},
+    ],
+)
+def test_table_with_uneven_columns_is_refused(fields):
+    with pytest.raises(RuleError, match=r"columns"):
+        TranslationTable(name="T", **fields)
+
+
+def test_rule_that_sends_nothing_has_no_only_on():
+    row = a_row(kind="constant", constant="x", only_on="create")
+
+    with pytest.raises(RuleError, match="sends nothing"):
+        a_rule(action="process_only", target_endpoint_id=None, conversation=(row,))
+    with pytest.raises(RuleError, match="plain name"):
+        a_rule(variables=(a_row(kind="split", separator=",", further_targets=("a.b",)),))

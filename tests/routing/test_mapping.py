@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.compiled import MappingRow, TranslationTable
+from routing.compiled import Condition, MappingRow, TranslationTable
+from routing.formatters import compile_chain
 from routing.mapping import MappingError, evaluate, moved, sources
+from routing.translation import TableRow
 
 CONTEXT = {
     "attributes": {
@@ -261,3 +263,186 @@ def test_translation_ignores_case_for_all(value, code):
     table = a_table(rows=((value.casefold(), "found"),), unmapped="pass")
 
     assert evaluate([a_row("translate", "x", table=table)], {"attributes": {"x": value}}) == {"out": "found"}
+
+
+def a_chain(*names):
+    return compile_chain([{"name": name} for name in names])
+
+
+def wide_table(**changes):
+    rows = (("1 - Critical", "", "P1", "Majors"), ("1", "*", "P2", "Second"), ("*", "mail", "P3", "Mail"))
+    return TranslationTable(
+        **{
+            "name": "Triage",
+            "inputs": ("priority", "category"),
+            "outputs": ("priority", "group"),
+            "wide": tuple(TableRow(row[:2], row[2:]) for row in rows),
+            **changes,
+        }
+    )
+
+
+def triaged(table, **attributes):
+    row = a_row(
+        "translate", "priority", table=table, further_sources=("category",), further_targets=("group",)
+    )
+    return evaluate([row], {**CONTEXT, "attributes": attributes})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "result"),
+    [
+        ({"priority": "1 - CRITICAL", "category": None}, ("P1", "Majors")),
+        ({"priority": "1 - Critical", "category": "vpn"}, ("P2", "Second")),
+        ({"priority": "2", "category": ["web", " Mail "]}, ("P2", "Second")),
+        ({"category": "mail"}, ("P2", "Second")),
+    ],
+)
+def test_first_fitting_row_fills_every_target(attributes, result):
+    # The context's code behind priority is 1.
+    found = triaged(wide_table(), **attributes)
+
+    assert (found["out"], found["group"]) == result
+
+
+def test_several_values_without_a_row_follow_the_policy():
+    only = (TableRow(("x", "y"), ("a", "b")),)
+    given_values = {"priority": "2", "category": "vpn"}
+
+    assert triaged(wide_table(wide=only, unmapped="pass"), **given_values) == {"out": "2", "group": "vpn"}
+    assert triaged(wide_table(wide=only, unmapped="default", default="?"), **given_values) == {
+        "out": "?",
+        "group": "?",
+    }
+    with pytest.raises(MappingError, match=r"Table Triage has no row for 2 \+ vpn\."):
+        triaged(wide_table(wide=only), **given_values)
+
+
+def test_no_values_at_all_need_no_row():
+    only = (TableRow(("x", "y"), ("a", "b")),)
+
+    assert triaged(wide_table(wide=only)) == {}
+    assert triaged(wide_table(wide=only), category="") == {}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab*"), st.sampled_from("ab*"), st.text(max_size=3)), max_size=5),
+    st.sampled_from("ABc"),
+    st.sampled_from("ab"),
+)
+def test_wide_table_gives_its_first_fitting_row(rows, first, second):
+    table = TranslationTable(
+        name="T",
+        inputs=("x", "y"),
+        outputs=("z",),
+        wide=tuple(TableRow((one, two), (result,)) for one, two, result in rows),
+    )
+    fitting = [row[2] for row in rows if row[0] in ("*", first.lower()) and row[1] in ("*", second)]
+
+    assert table.find_row([{first}, {second}]) == ((fitting[0],) if fitting else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "separator", "parts"),
+    [
+        ("a; b;c", ";", ["a", "b;c"]),
+        ("a", ";", ["a", "left out"]),
+        (";b", ";", ["left out", "b"]),
+        (["x", "y", "z"], ";", ["x", "y"]),
+        ("a1b22c", r"/\d+/", ["a", "b22c"]),
+        ("from 3 to 7", r"/from (\d) to (\d)/", ["3", "7"]),
+        ("from 3", r"/from (\d) to (\d)/", ["left out", "left out"]),
+        ("ab", "/x*/", ["ab", "left out"]),
+        (None, ";", ["left out", "left out"]),
+    ],
+)
+def test_split_gives_each_target_its_part(value, separator, parts):
+    row = a_row("split", "text", separator=separator, further_targets=("more",))
+
+    found = evaluate([row], {"attributes": {"text": value}})
+
+    assert [found.get("out", "left out"), found.get("more", "left out")] == parts
+
+
+def test_split_to_one_target_is_a_list():
+    assert mapped(a_row("split", "text", separator="\\n"), text="a\n\n b") == ["a", "b"]
+    assert mapped(a_row("split", "text", separator="/x/"), text="xx") == "left out"
+
+
+def test_joined_values_leave_empty_ones_out():
+    row = a_row("multi_to_single", "labels", further_sources=("cleared", "absent", "title"))
+
+    assert mapped(row) == "hot, cold, Printer on fire"
+    assert mapped(a_row("multi_to_single", "absent", further_sources=("cleared",))) == "left out"
+
+
+def test_joined_values_stay_within_bounds():
+    with pytest.raises(MappingError, match="Join fewer"):
+        mapped(a_row("multi_to_single", "labels", separator="x" * 500), labels=["a"] * 3000)
+
+
+def test_counter_without_a_number_is_held():
+    row = a_row("counter", counter="changes")
+
+    assert evaluate([row], {"counters": {"changes": 7}}) == {"out": 7}
+    with pytest.raises(MappingError, match="number of the counter changes"):
+        evaluate([row], CONTEXT)
+
+
+def test_row_counts_only_for_its_action():
+    rows = [a_row("constant", constant="new", only_on="create"), a_row("constant", constant="b", target="b")]
+
+    assert evaluate(rows, CONTEXT, "create") == {"out": "new", "b": "b"}
+    assert evaluate(rows, CONTEXT, "update") == {"b": "b"}
+    assert evaluate(rows, CONTEXT) == {"b": "b"}
+
+
+def test_row_counts_only_when_its_conditions_hold():
+    critical = (Condition("priority", "starts_with", "1"),)
+    row = a_row("copy", "title", conditions=critical)
+
+    assert mapped(row) == "Printer on fire"
+    assert mapped(row, priority="2 - High") == "left out"
+    assert sources(row) == {"attributes.title", "attributes.priority"}
+    assert moved([row], ["priority"]) == {"out"}
+
+
+def test_every_target_moves_with_any_source():
+    row = a_row(
+        "translate", "priority", table=wide_table(), further_sources=("category",), further_targets=("group",)
+    )
+
+    assert moved([row], ["category"]) == {"out", "group"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "result"), [("skip", {}), ("clear", {"out": None}), ("default", {"out": "none"})]
+)
+def test_missing_source_follows_the_row(missing, result):
+    assert evaluate([a_row("copy", "absent", missing=missing, default="none")], CONTEXT) == result
+    assert (
+        evaluate([a_row("template", template="${absent}", missing=missing, default="none")], CONTEXT)
+        == result
+    )
+
+
+def test_value_lost_in_formatters_is_missing():
+    lost = compile_chain([{"name": "extract", "arguments": {"pattern": "INC"}}])
+
+    with pytest.raises(MappingError, match=r"out must have a value, and title gives none") as held:
+        mapped(a_row("copy", "title", formatters=lost, missing="hold"))
+
+    assert (held.value.source, held.value.target) == ("title", "out")
+
+
+def test_formatters_work_on_what_is_added():
+    row = a_row("append", "title", target="description", formatters=a_chain("upper"))
+    once = evaluate([row], CONTEXT)
+
+    assert once == {"description": "What was there\nPRINTER ON FIRE"}
+    assert evaluate([row], {**CONTEXT, "target": once}) == once
+
+
+def test_failing_formatter_names_mapping_and_path():
+    with pytest.raises(MappingError, match=r"^out cannot be made from title\. Formatter 1, Number: "):
+        mapped(a_row("copy", "title", formatters=a_chain("number")))

@@ -79,6 +79,58 @@ def test_published_rule_is_compiled_with_all_its_rows(source: Endpoint, target: 
     )
 
 
+def test_mapping_is_compiled_with_all_that_it_says(source: Endpoint, target: Endpoint) -> None:
+    table = make_table(source, {}, name="Triage", inputs=["impact", "urgency"], outputs=["priority", "team"])
+    TranslationRow.objects.create(table=table, sources=["1", "*"], targets=["P1", "Majors"])
+    chain = [{"name": "truncate", "arguments": {"length": 20}}]
+    rule = publish(
+        source,
+        target,
+        [
+            {
+                "kind": "translate",
+                "source": "impact",
+                "further_sources": ["urgency"],
+                "table": table,
+                "target": "priority",
+                "further_targets": ["assignment_group"],
+                "formatters": chain,
+                "only_on": "create",
+                "missing": "default",
+                "default": "P3",
+            },
+            {
+                "kind": "multi_to_single",
+                "source": "a",
+                "further_sources": ["b"],
+                "separator": " / ",
+                "target": "location",
+            },
+        ],
+    )
+
+    [compiled] = candidates(RuleBook(), source)
+
+    translated, joined = compiled.outbound
+    assert compiled.rule_id == rule.pk
+    assert translated.targets == ("priority", "assignment_group")
+    assert translated.table is not None
+    assert translated.table.find_row([{"1"}, {"2"}]) == ("P1", "Majors")
+    assert translated.formatters[0].arguments == {"length": 20, "ellipsis": "…"}
+    assert (translated.only_on, translated.missing, translated.default) == ("create", "default", "P3")
+    assert (joined.further_sources, joined.between) == (("b",), " / ")
+
+
+def test_conditions_of_a_mapping_are_its_own(source: Endpoint, target: Endpoint) -> None:
+    critical = {"path": "priority", "operator": "starts_with", "value": "1"}
+    publish(source, target, [{"source": "title", "target": "title", "conditions": [critical]}])
+
+    [compiled] = candidates(RuleBook(), source)
+
+    assert compiled.conditions == ()
+    assert [condition.path for condition in compiled.outbound[0].conditions] == ["priority"]
+
+
 def test_unchanged_rules_cost_one_small_query(source: Endpoint, target: Endpoint) -> None:
     publish(source, target, [{"source": "title", "target": "title"}])
     book = RuleBook()

@@ -1,0 +1,68 @@
+"""Every example of docs/rules.md gives what the page says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from routing.formatters import FORMATTERS
+from routing.formatters.date_patterns import SIGNS, compile_pattern
+from routing.mapping import MappingError
+from routing.mapping_rows import MAPPING_KINDS, MISSING_POLICIES, ONLY_ON
+from tests.routing.worked_examples import PAGE, examples, run_formatters, run_mapping
+
+
+def named(example: dict[str, Any]) -> str:
+    """How a failing example is found."""
+    return str(example["heading"])
+
+
+@pytest.mark.parametrize("example", examples("mapping", "result"), ids=named)
+def test_example_maps_to_its_result(example):
+    assert run_mapping(example) == example["result"]
+
+
+@pytest.mark.parametrize("example", examples("mapping", "held"), ids=named)
+def test_example_is_held_as_it_says(example):
+    with pytest.raises(MappingError) as held:
+        run_mapping(example)
+
+    assert example["held"] in str(held.value)
+
+
+@pytest.mark.parametrize("example", examples("formatters", "result"), ids=named)
+def test_example_formats_to_its_result(example):
+    assert run_formatters(example) == example["result"]
+
+
+def test_every_formatter_has_an_example():
+    page = PAGE.read_text()
+    shown = {example["heading"] for example in examples("formatters", "value")}
+
+    assert shown - {"Patterns of dates"} == set(FORMATTERS)
+    for name, formatter in FORMATTERS.items():
+        said = page.partition(f"### {name}\n")[2].partition("###")[0]
+        assert formatter.label in said
+        assert [argument.name for argument in formatter.arguments if f"`{argument.name}`" not in said] == []
+
+
+def test_every_kind_and_choice_has_an_example():
+    written = [example["mapping"] for example in examples("mapping")]
+    rows = [row for mapping in written for row in (mapping if isinstance(mapping, list) else [mapping])]
+
+    assert {row.get("kind", "copy") for row in rows} == MAPPING_KINDS
+    assert {row.get("missing", "skip") for row in rows} == MISSING_POLICIES
+    assert {row.get("only_on", "") for row in rows} == ONLY_ON
+
+
+def test_every_sign_of_dates_is_explained():
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.+) \|$", PAGE.read_text(), re.MULTILINE)
+    summer = timezone(timedelta(hours=2), "CEST")
+    moment = datetime(2025, 5, 1, 14, 7, 9, 123000, tzinfo=summer)
+
+    assert {name for name, _ in rows} == {name for name in SIGNS if name == "SSS" or "S" not in name}
+    assert {name: compile_pattern(name).write(moment) for name, _ in rows} == dict(rows)
+    assert compile_pattern("XXX").write(moment.astimezone(UTC)) == "Z"

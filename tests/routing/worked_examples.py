@@ -1,0 +1,86 @@
+"""The worked examples of docs/rules.md: read from its YAML blocks, and run."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+from endpoints.canonical import Value
+from oneio.paths import MISSING
+from oneio.state import CHECKOUT
+from routing.compiled import Condition, MappingRow, TranslationTable
+from routing.formatters import apply_chain, compile_chain
+from routing.mapping import evaluate
+from routing.translation import TableRow
+
+PAGE = CHECKOUT / "docs" / "rules.md"
+HEADING = re.compile(r"^#{2,4} ([^\n]+)$|^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def examples(*needed: str) -> list[Any]:
+    """Every example that has all these keys, with the heading that it stands under as `heading`."""
+    heading, found = "", []
+    for part in HEADING.finditer(PAGE.read_text()):
+        heading = part[1] or heading
+        example = {**_exact(yaml.safe_load(part[2])), "heading": heading} if part[2] else {}
+        if example and set(needed) <= example.keys():
+            found.append(example)
+    return found
+
+
+def run_mapping(example: dict[str, Any]) -> dict[str, Value]:
+    """What the example's mappings make of its message. Raises MappingError."""
+    mappings = example["mapping"] if isinstance(example["mapping"], list) else [example["mapping"]]
+    context = {"attributes": example.get("message", {}), **example.get("context", {})}
+    return evaluate([a_row(mapping) for mapping in mappings], context, example.get("action"))
+
+
+def run_formatters(example: dict[str, Any]) -> Value | str:
+    """What the example's formatters make of its value; "missing" for nothing."""
+    result = apply_chain(a_chain(example["formatters"]), example["value"])
+    return "missing" if result is MISSING else result
+
+
+def a_row(written: dict[str, Any]) -> MappingRow:
+    """The mapping that an example writes down."""
+    fields = dict(written)
+    if "table" in fields:
+        fields["table"] = a_table(fields["table"])
+    fields["conditions"] = tuple(Condition(**condition) for condition in fields.get("conditions", []))
+    fields["formatters"] = a_chain(fields.get("formatters", []))
+    for name in ("further_sources", "further_targets"):
+        fields[name] = tuple(fields.get(name, ()))
+    return MappingRow(id=1, position=0, **{"kind": "copy", **fields})
+
+
+def a_chain(written: list[Any]) -> Any:
+    """Formatters written as `name` or `name: {arguments}`."""
+    pairs = [({entry: {}} if isinstance(entry, str) else entry) for entry in written]
+    return compile_chain(
+        [{"name": name, "arguments": given} for pair in pairs for name, given in pair.items()]
+    )
+
+
+def a_table(written: dict[str, Any]) -> TranslationTable:
+    """A table whose rows are pairs, or lists of cells if it names its inputs."""
+    fields, rows = dict(written), written["rows"]
+    width = len(written.get("inputs", ()))
+    cells = [tuple(map(str, row)) for row in rows]
+    if width:
+        fields["wide"] = tuple(TableRow(row[:width], row[width:]) for row in cells)
+        fields |= {"rows": (), "inputs": tuple(written["inputs"]), "outputs": tuple(written["outputs"])}
+    else:
+        fields["rows"] = tuple(cells)
+    return TranslationTable(**fields)
+
+
+def _exact(value: Any) -> Any:
+    """Numbers with all their digits, as messages have them."""
+    if isinstance(value, float):
+        return Decimal(str(value))
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    return {name: _exact(item) for name, item in value.items()} if isinstance(value, dict) else value
