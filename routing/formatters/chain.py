@@ -11,6 +11,7 @@ from oneio.paths import MISSING, Missing
 from oneio.template_values import MAX_VALUE, FilterLimit, measure, to_text
 from routing.errors import RuleError
 from routing.formatters.base import ArgumentValue, Formatter, FormatterError
+from routing.formatters.documents import DOCUMENTS
 from routing.formatters.encodings import ENCODINGS
 from routing.formatters.lists import LISTS
 from routing.formatters.numbers import NUMBERS
@@ -21,7 +22,8 @@ from routing.formatters.times import TIMES
 MAX_CHAIN = 20
 """Formatters of one mapping."""
 FORMATTERS: Mapping[str, Formatter] = {
-    formatter.name: formatter for formatter in (*TEXT, *PATTERNS, *LISTS, *NUMBERS, *TIMES, *ENCODINGS)
+    formatter.name: formatter
+    for formatter in (*TEXT, *PATTERNS, *LISTS, *NUMBERS, *TIMES, *DOCUMENTS, *ENCODINGS)
 }
 """Every formatter by the name that rules use."""
 
