@@ -77,6 +77,22 @@ def test_variables_come_from_the_snapshot(place: Office) -> None:
     assert place.desk.tickets == {"1": {"title": "[Down]"}}
 
 
+def test_mapping_counts_for_its_action_at_the_target(place: Office) -> None:
+    place.rule(
+        TITLE,
+        {"kind": "constant", "constant": "new", "target": "status", "only_on": "create"},
+        {"kind": "constant", "constant": "seen", "target": "priority", "only_on": "update"},
+    )
+
+    job = second_job(place, title="later")
+    command = command_for(job, job.endpoint.adapter)
+
+    assert place.desk.tickets["1"]["status"] == "new"
+    assert "priority" not in place.desk.tickets["1"]
+    assert command is not None
+    assert command.attributes == {"title": "later", "priority": "seen"}
+
+
 def test_comment_goes_to_the_known_ticket(place: Office) -> None:
     place.rule(operations=EVERYTHING)
 

@@ -196,6 +196,18 @@ def test_later_rule_sees_variables_of_an_earlier_one() -> None:
     assert decision.routes[0].variables == {"group": "network"}
 
 
+@pytest.mark.parametrize(
+    ("tickets", "variables"), [(frozenset(), {"first": "1"}), (frozenset({JIRA}), {"again": "1"})]
+)
+def test_variable_counts_for_its_action_at_the_target(
+    tickets: frozenset[int], variables: dict[str, str]
+) -> None:
+    first = variable("first", "priority", only_on="create")
+    rule = make_rule(conversation=(first, variable("again", "priority", only_on="update")))
+
+    assert decide([rule], make_facts(tickets=tickets)).variables == variables
+
+
 def test_conversation_variable_may_use_a_runtime_variable() -> None:
     rule = make_rule(
         variables=(variable("short", "title"),), conversation=(variable("kept", "variables.short"),)

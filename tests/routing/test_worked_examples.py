@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from oneio.template_filters import FILTERS
+from oneio.templating import compile_template
+from routing.context import view
 from routing.formatters import FORMATTERS
 from routing.formatters.date_patterns import SIGNS, compile_pattern
 from routing.mapping import MappingError
@@ -47,6 +50,19 @@ def test_every_formatter_has_an_example():
         said = page.partition(f"### {name}\n")[2].partition("###")[0]
         assert formatter.label in said
         assert [argument.name for argument in formatter.arguments if f"`{argument.name}`" not in said] == []
+
+
+def test_every_filter_gives_what_the_page_says():
+    [example] = examples("filters")
+    attributes = {"attributes": example["message"]}
+
+    given = {
+        name: compile_template(pair[0]).render(view(attributes)) for name, pair in example["filters"].items()
+    }
+
+    assert given == {name: result for name, (_, result) in example["filters"].items()}
+    assert set(given) == set(FILTERS)
+    assert [name for name, pair in example["filters"].items() if f"| {name}" not in pair[0]] == []
 
 
 def test_every_kind_and_choice_has_an_example():
