@@ -17,3 +17,11 @@ def uuid7() -> UUID:
 def earliest(moment: datetime) -> UUID:
     """The lowest UUIDv7 of that millisecond: those made before it are less."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def as_uuid(text: str) -> UUID | None:
+    """The UUID that a person typed or pasted, or None."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from conversations import deliveries as verbs
 from conversations.admin import looks, rows
 from conversations.admin.editing import EditForm, outgoing_of
-from conversations.admin.messages import EndpointFilter, delivery_cards
+from conversations.admin.messages import delivery_cards
 from conversations.admin.verbs import VERBS, Verb
 from conversations.models import (
     Delivery,
@@ -29,11 +29,12 @@ from conversations.models import (
 from conversations.planning import LOOP_DELIVERIES
 from endpoints.admin.gate_words import mark as endpoint_mark
 from endpoints.canonical import Value, decode_attributes
+from endpoints.models import Endpoint
 from oneio import access
 from oneio.access import Permission
 from oneio.admin import display
 from oneio.admin.base import decisions_on, may, note
-from oneio.admin.filters import AgeFilter, DropdownFilter, EnvironmentFilter
+from oneio.admin.filters import AgeFilter, DropdownFilter, EnvironmentFilter, ReadableFilter
 from oneio.admin.page import WorkPage, url_of
 from routing.changes import alternating
 
@@ -69,6 +70,14 @@ class ReasonFilter(DropdownFilter):
         if not self.value():
             return queryset
         return queryset.filter(state=DeliveryState.HELD, hold_reason=self.value())
+
+
+class EndpointFilter(ReadableFilter):
+    """What goes to one endpoint."""
+
+    title = "endpoint"
+    parameter_name = "endpoint"
+    offers = Endpoint
 
 
 class DeliveryAgeFilter(AgeFilter):

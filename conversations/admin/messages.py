@@ -1,165 +1,55 @@
-"""The message list: what came in, which rules took it, what went out. And the page of one message."""
+"""The page of one message: what came in, which rules took it, what went out. Their list is the queue."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
-from conversations.admin import explanations, looks, rows
-from conversations.models import Delivery, Message, MessageBody, MessageState
-from conversations.router import route_again
+from conversations.admin import explanations, looks, message_queue, plans, rows
+from conversations.models import Delivery, Message, MessageBody
 from endpoints.admin.gate_words import mark as endpoint_mark
 from endpoints.canonical import decode_attributes
-from endpoints.models import Endpoint
 from oneio import access
-from oneio.access import Permission
 from oneio.admin import display
-from oneio.admin.base import may, note
-from oneio.admin.filters import AgeFilter, DropdownFilter, EnvironmentFilter, ReadableFilter
 from oneio.admin.page import WorkPage, url_of
 
 RAW_SHOWN = 20_000
-
-
-class StateFilter(DropdownFilter):
-    """Messages in one state; “needs you” gathers the three that wait for a person."""
-
-    title = "state"
-    parameter_name = "state"
-    NEEDS_YOU = (MessageState.FAULTY, MessageState.QUARANTINED, MessageState.HELD)
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        """The states by their words."""
-        words = [(state, looks.MESSAGES[state].word) for state in MessageState if state not in self.NEEDS_YOU]
-        return [("needs-you", "Needs you"), *words]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The messages in the chosen state."""
-        if not self.value():
-            return queryset
-        return queryset.filter(state__in=self.NEEDS_YOU if self.value() == "needs-you" else [self.value()])
-
-
-class EndpointFilter(ReadableFilter):
-    """What came from, or goes to, one endpoint."""
-
-    title = "endpoint"
-    parameter_name = "endpoint"
-    offers = Endpoint
-
-
-class MessageAgeFilter(AgeFilter):
-    """Messages by when they came in."""
-
-    moment = "received_at"
 
 
 @admin.register(Message)
 class MessageAdmin(WorkPage):
     """Every message that came in."""
 
-    list_display = ["received", "rules", "sent", "when", "environment_name", "conversation_link"]
-    list_filter = [StateFilter, EndpointFilter, EnvironmentFilter, MessageAgeFilter]
-    search_fields = ["number"]
-    search_help_text = "Ticket number or id, of any system, or Response ID"
-    ordering = ["-id"]
-    actions = ["route_selected_again"]
     page_template = "conversations/message.html"
-    empty_title = "No messages"
-    empty_text = (
-        "Each ticket that a system posts to its receiver address appears here within a second. "
-        "The address and the password are on the page of each endpoint."
-    )
+
+    def get_urls(self) -> list[Any]:
+        """The queue's plan page beside the usual ones."""
+        view = self.admin_site.admin_view(require_POST(self.plan))
+        return [path("plan/", view, name="conversations_queue_plan"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The message queue."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return message_queue.show(self, request)
+
+    def plan(self, request: HttpRequest) -> HttpResponse:
+        """What an action on many messages would do; when confirmed, it is done."""
+        return plans.ask_or_do(self.admin_site, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Messages with all that the list shows of them."""
-        return rows.listed_messages(super().get_queryset(request))
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Messages of a ticket by its number or id in any system, or one message by its Response ID."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if response_id := rows.as_uuid(term):
-            return queryset.filter(Q(body_id=response_id) | Q(external_id=term)), False
-        conversations = list(rows.tickets(request, term).values_list("conversation_id", flat=True)[:50])
-        numbers = {term, term.upper()}
-        found = Q(number__in=numbers) | Q(external_id=term) | Q(conversation_id__in=conversations)
-        return queryset.filter(found), False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may act on messages somewhere; where exactly is asked of each."""
-        return may(request, Permission.OPERATE)
-
-    @admin.action(description="Route again", permissions=["operate"])
-    def route_selected_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Route messages whose routing failed, or that could not be read, after the cause is corrected."""
-        chosen = list(queryset.values_list("pk", flat=True))
-        permitted = access.readable(request.user, Message, Permission.OPERATE).filter(pk__in=chosen)
-        eligible = list(permitted.filter(state__in=[MessageState.HELD, MessageState.FAULTY]))
-        routed = route_again(eligible)
-        note(request, eligible, "Route again")
-        left = (
-            f" {len(chosen) - routed} left as it was: only faulty ones can be."
-            if routed < len(chosen)
-            else ""
-        )
-        self.message_user(
-            request,
-            f"{display.count(routed, 'message')} will be routed again.{left}",
-            messages.SUCCESS if routed else messages.WARNING,
-        )
-
-    @admin.display(description="Received")
-    def received(self, message: Message) -> SafeString:
-        """Where it came from and which ticket it is about."""
-        shown = message.number or message.external_id or f"#{message.pk}"
-        return format_html(
-            '<span class="oi-line">{}<span class="oi-muted">{}</span><strong>{}</strong></span>',
-            endpoint_mark(message.endpoint),
-            " ".join(filter(None, [message.entity_type, message.operation])),
-            shown,
-        )
-
-    @admin.display(description="Rules")
-    def rules(self, message: Message) -> SafeString:
-        """The rules that took it, or why there is none."""
-        names = dict.fromkeys(delivery.rule.name for delivery in message.deliveries.all())
-        if message.state == MessageState.ROUTED and names:
-            return format_html('<span class="oi-clip" title="{0}">{0}</span>', ", ".join(names))
-        return looks.message_chip(message)
-
-    @admin.display(description="Sent")
-    def sent(self, message: Message) -> SafeString:
-        """One chip for each delivery, with the ticket's number at the target."""
-        tickets = rows.participants_of(message.conversation)
-        sent = ((self._sent(delivery, tickets),) for delivery in message.deliveries.all())
-        return format_html_join(" ", "{}", sent) or display.NOTHING
-
-    @admin.display(description="When")
-    def when(self, message: Message) -> SafeString:
-        """When it came in."""
-        return display.when(message.received_at)
-
-    @admin.display(description="Environment")
-    def environment_name(self, message: Message) -> SafeString:
-        """Which environment it is in."""
-        return display.environment_bar(message.environment, named=False)
-
-    @admin.display(description="Conversation")
-    def conversation_link(self, message: Message) -> SafeString:
-        """To everything about this ticket."""
-        if message.conversation is None:
-            return display.NOTHING
-        return display.link(url_of(message.conversation), "Open →")
+        """Messages with what their page shows of them."""
+        rows_seen = super().get_queryset(request)
+        return rows_seen.select_related("endpoint", "environment__organization")
 
     def page_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
         """Facts and deliveries; what the ticket says only for those who may read it."""
@@ -175,17 +65,6 @@ class MessageAdmin(WorkPage):
             "content": content_of(body) if body else None,
             "deliveries": delivery_cards(found, readable),
         }
-
-    def _sent(self, delivery: Delivery, tickets: list[Any]) -> SafeString:
-        ticket = looks.number_of(delivery, tickets)
-        name = ticket.number or ticket.external_id or "" if ticket else ""
-        return format_html(
-            '<a class="oi-sent" href="{}">{}<span>{}</span>{}</a>',
-            url_of(delivery),
-            endpoint_mark(delivery.endpoint),
-            name,
-            looks.delivery_chip(delivery, rows.gate_of(delivery), name),
-        )
 
 
 def content_of(body: MessageBody) -> dict[str, Any]:

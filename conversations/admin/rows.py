@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 
-from conversations.models import Attempt, Conversation, Delivery, Message, Participant
+from conversations.models import Attempt, Conversation, Delivery, Participant
 from endpoints.models import EndpointGate
 from oneio import access
 from oneio.access import Permission
@@ -19,14 +18,6 @@ def tickets(request: HttpRequest, term: str) -> QuerySet[Participant]:
     """The participants whose number or id, in whatever system, is `term`; numbers in either case."""
     found = Q(number__in={term, term.upper()}) | Q(external_id__in={term, term.lower()})
     return access.readable(request.user, Participant).filter(found)
-
-
-def as_uuid(term: str) -> UUID | None:
-    """The UUID that a person typed or pasted, or None."""
-    try:
-        return UUID(term.strip())
-    except ValueError:
-        return None
 
 
 def with_participants(path: str = "") -> Prefetch[Any]:
@@ -47,15 +38,6 @@ def with_attempts(path: str = "") -> Prefetch[Any]:
     """Prefetch attempts in order; request and detail stay sealed until somebody may read them."""
     rows = Attempt._base_manager.select_related("rule_version")
     return Prefetch(f"{path}attempts", queryset=rows.order_by("id"))
-
-
-def listed_messages(rows: QuerySet[Message]) -> QuerySet[Message]:
-    """Messages as a list shows them."""
-    return (
-        rows.select_related("endpoint", "environment__organization", "conversation")
-        .defer("conversation__variables")
-        .prefetch_related(with_deliveries(), with_participants("conversation__"))
-    )
 
 
 def gate_of(delivery: Delivery) -> EndpointGate | None:

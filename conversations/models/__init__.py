@@ -12,9 +12,10 @@ from conversations.models.delivery import (
     HoldReason,
     Lane,
 )
-from conversations.models.message import Message, MessageBody, MessageQuerySet, MessageState
+from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 
 __all__ = [
+    "NEEDS_YOU",
     "UNDER_WAY",
     "UNFINISHED",
     "Attachment",

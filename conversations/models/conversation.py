@@ -73,7 +73,7 @@ class Participant(EnvironmentModel):
             models.UniqueConstraint(fields=["conversation", "endpoint"], name="one_participant_per_endpoint"),
             with_organization("participant"),
         ]
-        indexes = [models.Index(fields=["number"])]
+        indexes = [models.Index(fields=["number"]), models.Index(fields=["external_id"])]
 
     def __str__(self) -> str:
         return self.number or self.external_id or f"{self.endpoint} (not created yet)"

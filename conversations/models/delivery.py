@@ -43,6 +43,13 @@ UNFINISHED = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.VERIFYI
 UNDER_WAY = (DeliveryState.SENDING, DeliveryState.VERIFYING)
 
 
+# Neither on the straight way nor arrived.
+OUT_OF_LINE = sorted(
+    state.value
+    for state in set(DeliveryState) - {DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DELIVERED}
+)
+
+
 class HoldReason(models.TextChoices):
     """Why a delivery waits for a person."""
 
@@ -228,6 +235,12 @@ class Delivery(EnvironmentModel):
                 fields=["superseded_by"],
                 condition=Q(superseded_by__isnull=False),
                 name="delivery_superseded_by",
+            ),
+            models.Index(fields=["rule", "message"], name="delivery_of_rule"),
+            models.Index(
+                fields=["rule", "state", "message"],
+                condition=Q(state__in=OUT_OF_LINE),
+                name="delivery_out_of_line",
             ),
         ]
 

@@ -36,6 +36,14 @@ class MessageState(models.TextChoices):
     HELD = "held", "Routing failed"
 
 
+NEEDS_YOU = (MessageState.FAULTY, MessageState.QUARANTINED, MessageState.HELD)
+"""The states in which a message waits for a person."""
+
+
+# Named one by one: the planner cannot see that "not routed" includes a state.
+NOT_ROUTED = sorted(set(MessageState.values) - {MessageState.RECEIVED.value, MessageState.ROUTED.value})
+
+
 class MessageBody(TenantModel):
     """What a message says, encrypted, beside its narrow queue row. Its key is the Response ID."""
 
@@ -132,7 +140,17 @@ class Message(EnvironmentModel):
                 name="message_postponed",
             ),
             models.Index(fields=["endpoint", "event_id"], condition=~Q(event_id=""), name="message_event"),
-            models.Index(fields=["environment", "-id"], name="message_feed"),
+            models.Index(fields=["endpoint", "id"], name="message_feed"),
+            models.Index(
+                fields=["endpoint", "state", "id"],
+                condition=Q(state__in=NOT_ROUTED),
+                name="message_not_routed",
+            ),
+            models.Index(
+                fields=["external_id"],
+                condition=Q(conversation=None) & ~Q(external_id=""),
+                name="message_ticket_unknown",
+            ),
             models.Index(fields=["number"], condition=~Q(number=""), name="message_number"),
         ]
 

@@ -19,8 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from conversations.admin.messages import StateFilter
-from conversations.models import UNFINISHED, Delivery, DeliveryState, HoldReason, Message
+from conversations.models import NEEDS_YOU, UNFINISHED, Delivery, DeliveryState, HoldReason, Message
 from endpoints.admin import gate_words
 from endpoints.models import Alert, Circuit, Endpoint
 from oneio import access
@@ -176,9 +175,7 @@ def _held_line(endpoint: Endpoint, reason: str, number: int, since: datetime) ->
 
 def _broken_messages(request: HttpRequest, environment_ids: list[int]) -> list[dict[str, Any]]:
     recent = _recent(request, environment_ids, timezone.now() - timedelta(days=7))
-    found = recent.filter(state__in=StateFilter.NEEDS_YOU).aggregate(
-        number=Count("pk"), since=Min("received_at")
-    )
+    found = recent.filter(state__in=NEEDS_YOU).aggregate(number=Count("pk"), since=Min("received_at"))
     if not found["number"]:
         return []
     return [
@@ -203,7 +200,7 @@ def _recent(request: HttpRequest, environment_ids: list[int], since: datetime) -
 def _chart(request: HttpRequest, environment_ids: list[int], now: datetime) -> dict[str, Any]:
     """Messages per hour of the last day, and how many of them need a person."""
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
-    failed = Q(state__in=StateFilter.NEEDS_YOU)
+    failed = Q(state__in=NEEDS_YOU)
     per_hour = {
         row["hour"]: (row["number"], row["failed"])
         for row in _recent(request, environment_ids, begin)

@@ -23,6 +23,7 @@ from conversations.models import Message, Participant
 from endpoints.models import Endpoint
 from oneio import access
 from oneio.admin.page import url_of
+from oneio.identifiers import as_uuid
 from routing.models import RoutingRule, TranslationTable
 
 SHOWN = 8
@@ -69,7 +70,7 @@ def _tickets(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 def _messages(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     """Messages by Response ID, and those of tickets that no rule has taken yet."""
     named = Q(number__in={term, term.upper()}, conversation=None)
-    response_id = rows.as_uuid(term)
+    response_id = as_uuid(term)
     named = Q(body_id=response_id) if response_id else named
     found = access.readable(request.user, Message).filter(named).select_related("endpoint")
     for row in found[:SHOWN]:
