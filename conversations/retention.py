@@ -125,8 +125,8 @@ def _empty_contents(keys: Sequence[tuple[UUID, int]]) -> None:
     rows = [DeliveryContent(id=pk, organization_id=organization, emptied_at=now) for pk, organization in keys]
     update_rows(rows, "snapshot", "overrides", "problem", "emptied_at")
     tries = Attempt.objects.filter(delivery__content__in=[row.pk for row in rows])
-    told = Q(request__isnull=False) | Q(detail__isnull=False)
-    tries.filter(told).update(request=None, detail=None)
+    told = Q(request__isnull=False) | Q(answer__isnull=False) | Q(detail__isnull=False)
+    tries.filter(told).update(request=None, answer=None, detail=None)
 
 
 def _files(before: datetime) -> QuerySet[Any]:

@@ -82,6 +82,8 @@ class Outcome:
     items: tuple[RemoteItem, ...] = ()
     request: Mapping[str, object] = field(default_factory=dict)
     """The request as sent, without credentials; payload: stored encrypted only."""
+    answer: Mapping[str, object] = field(default_factory=dict)
+    """What came back, as far as it is kept; payload: stored encrypted only."""
 
     @property
     def confirmed(self) -> bool:

@@ -321,6 +321,12 @@ UNFOLD: dict[str, Any] = {
                     {"title": "Users", "icon": "person", "link": reverse_lazy("admin:auth_user_changelist")},
                     {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},
                     {
+                        "title": "Who read what",
+                        "icon": "visibility",
+                        "link": reverse_lazy("admin:conversations_payloadview_changelist"),
+                        "permission": "oneio.admin.base.may_administer",
+                    },
+                    {
                         "title": "Scheduled work",
                         "icon": "schedule",
                         "link": reverse_lazy("admin:django_q_schedule_changelist"),

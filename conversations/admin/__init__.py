@@ -1,5 +1,5 @@
 """The pages on which people find tickets: messages, deliveries, conversations."""
 
-from conversations.admin import conversations, deliveries, messages
+from conversations.admin import conversations, deliveries, messages, readers
 
-__all__ = ["conversations", "deliveries", "messages"]
+__all__ = ["conversations", "deliveries", "messages", "readers"]

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from conversations import audit
 from conversations.admin import explanations, looks, rows
 from conversations.models import UNFINISHED, Conversation, Delivery, DeliveryState, Lane, Message, Participant
 from endpoints.admin.gate_words import mark as endpoint_mark
@@ -72,6 +73,8 @@ class ConversationAdmin(WorkPage):
         tickets = rows.participants_of(row)
         timeline = self._timeline(request, row, tickets)
         opened = access.readable(request.user, Conversation, Permission.READ_PAYLOAD) if readable else None
+        if readable:
+            audit.payload_read(request.user, row)
         return {
             "title": " ⇄ ".join(map(str, tickets)) or "Conversation",
             "original": None,  # its id would stand in the heading

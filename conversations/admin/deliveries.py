@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from conversations import audit
 from conversations import deliveries as verbs
 from conversations.admin import looks, rows
 from conversations.admin.editing import EditForm, outgoing_of
@@ -233,6 +234,8 @@ class DeliveryAdmin(WorkPage):
         readable = rows.may_read_payload(request, row.environment_id)
         [card] = delivery_cards(access.readable(request.user, Delivery).filter(pk=row.pk), readable)
         contents = access.readable(request.user, DeliveryContent) if readable else None
+        if readable:
+            audit.payload_read(request.user, row)
         operable = may(request, Permission.OPERATE, row)
         return {
             "title": f"Delivery #{row.pk} to {row.endpoint}",

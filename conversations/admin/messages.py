@@ -12,15 +12,17 @@ from django.urls import path
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from conversations.admin import explanations, looks, message_queue, plans, rows
+from conversations import audit
+from conversations.admin import contents, curl, explanations, looks, message_queue, plans, rows
 from conversations.models import Delivery, Message, MessageBody
 from endpoints.admin.gate_words import mark as endpoint_mark
-from endpoints.canonical import decode_attributes
 from oneio import access
+from oneio.access import Permission
 from oneio.admin import display
 from oneio.admin.page import WorkPage, url_of
 
-RAW_SHOWN = 20_000
+FILE = "file"
+"""What the names of parts that carry a file begin with."""
 
 
 @admin.register(Message)
@@ -54,35 +56,29 @@ class MessageAdmin(WorkPage):
     def page_context(self, request: HttpRequest, row: Message) -> dict[str, Any]:
         """Facts and deliveries; what the ticket says only for those who may read it."""
         readable = rows.may_read_payload(request, row.environment_id)
-        body = access.readable(request.user, MessageBody).get(pk=row.body_id) if readable else None
-        found = access.readable(request.user, Delivery).filter(message=row)
+        cards = delivery_cards(access.readable(request.user, Delivery).filter(message=row), readable)
         return {
             "title": f"Message #{row.pk} {row.number or row.external_id}".strip(),
             "mark": endpoint_mark(row.endpoint),
             "chip": looks.message_chip(row),
             "meaning": looks.MESSAGES[row.state].meaning,
             "may_read": readable,
-            "content": content_of(body) if body else None,
-            "deliveries": delivery_cards(found, readable),
+            "deliveries": cards,
+            **(self._payload(request, row, cards) if readable else {}),
         }
 
-
-def content_of(body: MessageBody) -> dict[str, Any]:
-    """What a message says, as the page shows it; opens the encrypted body."""
-    canonical = body.canonical or {}
-    raw = bytes(body.raw or b"").decode("utf-8", errors="replace")
-    return {
-        "emptied_at": body.emptied_at,
-        "problem": body.problem,
-        "actor": canonical.get("actor", {}).get("name", ""),
-        "attributes": decode_attributes(canonical.get("attributes", {})),
-        "comments": canonical.get("comments", []),
-        "attachments": canonical.get("attachments", []),
-        "native": canonical.get("native"),
-        "parameters": body.parameters,
-        "raw": raw[:RAW_SHOWN],
-        "raw_is_cut": len(raw) > RAW_SHOWN,
-    }
+    def _payload(self, request: HttpRequest, row: Message, cards: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the ticket says; that the person saw it is noted."""
+        audit.payload_read(request.user, row)
+        body = access.readable(request.user, MessageBody, Permission.READ_PAYLOAD).get(pk=row.body_id)
+        used = contents.names_used(request, [card["row"] for card in cards])
+        return {
+            "content": contents.content_of(body, used),
+            "variables": contents.variables(request, row),
+            "runtime_variables": contents.runtime_variables(request, row),
+            "files": contents.files(request, row),
+            "files_sent": [card for card in cards if card["row"].part.startswith(FILE)],
+        }
 
 
 def delivery_cards(found: QuerySet[Delivery], readable: bool) -> list[dict[str, Any]]:
@@ -128,5 +124,9 @@ def attempt_line(attempt: Any, delivery: Delivery, readable: bool) -> dict[str, 
         "follows": follows,
         "took": display.duration(ended - attempt.started_at) if ended else "",
         "request": attempt.request if readable else None,
+        "answer": attempt.answer if readable else None,
+        "curl": curl.command(delivery.endpoint.base_url, attempt.request)
+        if readable and attempt.request
+        else "",
         "detail": attempt.detail if readable else None,
     }

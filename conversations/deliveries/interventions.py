@@ -67,6 +67,7 @@ def _send_again(deliveries: Iterable[Delivery], version: Any) -> int:
         ),
         "hold_reason": "",
         "failure": "",
+        "failure_group": "",
         "due_at": Now(),
         "tries": 0,
         "first_tried_at": Choice(When(unsure, then=F("first_tried_at"))),

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Now
 
 from conversations import queue
 from conversations.effects import effect_key
+from conversations.failure_groups import group_of
 from conversations.models import (
     Attempt,
     Delivery,
@@ -123,6 +124,7 @@ class Results:
         attempt.status_code = outcome.status
         attempt.code = outcome.code[:40]
         attempt.request = dict(outcome.request) or None
+        attempt.answer = dict(outcome.answer) or None
         attempt.detail = outcome.detail or None
 
     def _apply(self, done: Done, delivery: Delivery, verdict: Verdict, outcome: Outcome) -> None:
@@ -132,6 +134,7 @@ class Results:
         delivery.failure = "" if verdict.next is Next.DELIVERED else (outcome.failure or "")
         delivery.status_code = outcome.status
         delivery.hold_reason = _hold_reason(done, verdict)
+        delivery.failure_group = _failure_group(delivery, outcome)
         delivery.possible_duplicate = delivery.possible_duplicate or verdict.possible_duplicate
         in_doubt = verdict.next is Next.VERIFY or (verdict.next is Next.HOLD and done.job.look_up)
         delivery.in_doubt_since = (delivery.in_doubt_since or self.now) if in_doubt else None
@@ -203,6 +206,7 @@ class Results:
             "status_code",
             "code",
             "request",
+            "answer",
             "detail",
         )
         update_rows(
@@ -211,6 +215,7 @@ class Results:
             "state_since",
             "due_at",
             "failure",
+            "failure_group",
             "status_code",
             "hold_reason",
             "possible_duplicate",
@@ -243,6 +248,7 @@ def give_up(done: Done, error: Exception) -> None:
             state=DeliveryState.HELD,
             hold_reason=HoldReason.INTERNAL,
             failure=Failure.INTERNAL,
+            failure_group=group_of(HoldReason.INTERNAL, Failure.INTERNAL, None, type(error).__name__, ""),
             state_since=Now(),
             in_doubt_since=Coalesce("in_doubt_since", Now()),
         )
@@ -322,6 +328,13 @@ def _hold_reason(done: Done, verdict: Verdict) -> str:
     if done.mapping_failed:
         return HoldReason.MAPPING
     return HoldReason.NO_TICKET if done.no_ticket else (verdict.hold_reason or HoldReason.REFUSED)
+
+
+def _failure_group(delivery: Delivery, outcome: Outcome) -> str:
+    """Failures with the same cause have the same key; what did not fail has none."""
+    if not delivery.failure:
+        return ""
+    return group_of(delivery.hold_reason, delivery.failure, outcome.status, outcome.code, outcome.detail)
 
 
 def _remember(participant: Participant, outcome: Outcome) -> None:

@@ -13,6 +13,7 @@ from conversations.models.delivery import (
     Lane,
 )
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
+from conversations.models.payload_view import PayloadView
 
 __all__ = [
     "NEEDS_YOU",
@@ -32,5 +33,6 @@ __all__ = [
     "MessageQuerySet",
     "MessageState",
     "Participant",
+    "PayloadView",
     "RemoteItem",
 ]

@@ -156,6 +156,7 @@ class Delivery(EnvironmentModel):
     due_at = models.DateTimeField(db_default=Now())
     hold_reason = models.CharField(max_length=15, choices=HoldReason.choices, blank=True)
     failure = models.CharField(max_length=15, blank=True)
+    failure_group = models.CharField(max_length=32, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
     checks = models.PositiveSmallIntegerField(default=0)
@@ -272,6 +273,7 @@ class Attempt(TenantModel):
     status_code = models.PositiveSmallIntegerField(null=True)
     code = models.CharField(max_length=40, blank=True)
     request = EncryptedJSONField(null=True)
+    answer = EncryptedJSONField(null=True)
     detail = EncryptedTextField(null=True)
     objects = EncryptedQuerySet.as_manager()
 

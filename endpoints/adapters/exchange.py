@@ -13,6 +13,18 @@ from endpoints.http import HttpAnswer, HttpClient, HttpFailure, HttpRequest
 from endpoints.outcomes import Outcome, RemoteItem, Result, classify_answer, classify_failure
 
 DETAIL_LENGTH = 2000
+REFUSAL_KEPT = 64 * 1024
+CONFIRMATION_KEPT = 4 * 1024
+"""Bytes of an answer's body that are kept: all that a person needs to see why, little where all went well."""
+TELLING_HEADERS = (
+    "Content-Type",
+    "Retry-After",
+    "Location",
+    "X-Request-Id",
+    "X-Transaction-Id",
+    "Traceparent",
+)
+SECRET_HEADERS = ("authorization", "cookie", "api-key", "apikey", "token", "secret", "password")
 DEADLINE_MARGIN = 20.0
 """Seconds that a whole exchange may last beyond the read time-out."""
 
@@ -79,9 +91,9 @@ class Speaker:
         )
         said = answer.text if body is None else self.explain(body)
         detail = "" if outcome.confirmed else said[:DETAIL_LENGTH]
-        return Exchange(
-            replace(outcome, detail=detail or outcome.detail, request=as_sent(step)), body, answer.headers
-        )
+        answered = as_answered(answer, CONFIRMATION_KEPT if outcome.confirmed else REFUSAL_KEPT)
+        told = replace(outcome, detail=detail or outcome.detail, request=as_sent(step), answer=answered)
+        return Exchange(told, body, answer.headers)
 
     def _request(self, step: Step) -> HttpRequest:
         text = step.body if isinstance(step.body, str) else None
@@ -110,6 +122,7 @@ class Progress:
     status: int | None = None
     detail: str = ""
     request: Mapping[str, object] = field(default_factory=dict)
+    answer: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def towards(cls, target: Reference | None) -> Self:
@@ -120,6 +133,7 @@ class Progress:
         """Remember a step; of those confirmed, the first is what the attempt shows as its request."""
         if outcome.confirmed:
             self.request = self.request or outcome.request
+            self.answer = self.answer or outcome.answer
             self.status = self.status or outcome.status
         return outcome
 
@@ -130,7 +144,13 @@ class Progress:
     def finished(self) -> Outcome:
         """Every step was confirmed."""
         return self.onto(
-            Outcome(Result.CONFIRMED, status=self.status, detail=self.detail, request=self.request)
+            Outcome(
+                Result.CONFIRMED,
+                status=self.status,
+                detail=self.detail,
+                request=self.request,
+                answer=self.answer,
+            )
         )
 
     def onto(self, outcome: Outcome) -> Outcome:
@@ -147,4 +167,22 @@ class Progress:
 
 def as_sent(step: Step) -> dict[str, object]:
     """A step as an attempt shows it: the request without credentials."""
-    return {"method": step.method, "path": step.path, "query": dict(step.query), "body": step.body}
+    headers = {name: value for name, value in step.headers.items() if not _is_secret(name)}
+    sent = {"method": step.method, "path": step.path, "query": dict(step.query), "body": step.body}
+    return {**sent, "headers": headers} if headers else sent
+
+
+def as_answered(answer: HttpAnswer, kept: int) -> dict[str, object]:
+    """An answer as an attempt shows it: status, seconds, the headers that tell something, the first `kept`
+    bytes of its body, and whether there were more."""
+    return {
+        "status": answer.status,
+        "seconds": round(answer.elapsed, 3),
+        "headers": {name: answer.headers[name] for name in TELLING_HEADERS if name in answer.headers},
+        "body": answer.body[:kept].decode("utf-8", errors="replace"),
+        "is_cut": len(answer.body) > kept,
+    }
+
+
+def _is_secret(header: str) -> bool:
+    return any(word in header.lower() for word in SECRET_HEADERS)

@@ -58,6 +58,11 @@ def may(request: HttpRequest, permission: Permission, row: Any = None) -> bool:
     return environment_id in allowed(request, permission)
 
 
+def may_administer(request: HttpRequest) -> bool:
+    """Whether the user is an administrator somewhere: for entries of the menu."""
+    return may(request, Permission.ADMINISTER)
+
+
 def note(request: HttpRequest, rows: Sequence[Model], what: str) -> None:
     """Write down who did `what` to these rows; it shows in their history and on Home."""
     if rows:

@@ -5,7 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.db import models
 
-from conversations.models import Attachment, AttachmentChunk, Attempt, Message, RemoteItem
+from conversations.models import Attachment, AttachmentChunk, Attempt, Message, PayloadView, RemoteItem
 from endpoints.models import Alert, Endpoint
 from oneio.models import Environment
 from routing.models import (
@@ -73,6 +73,10 @@ def build(environment: Environment) -> World:
         file := Attachment.objects.create(
             environment=environment, endpoint=endpoint, message=message,
             conversation=participant.conversation, file_name="log.txt",
+        ),
+        PayloadView.objects.create(
+            environment=environment, person=unique("person"), subject="message", key="1",
+            hour=message.received_at,
         ),
         AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
     ]  # fmt: skip

@@ -93,7 +93,7 @@ def acquire_token(
     answer = _token_speaker(endpoint, auth, http, read_timeout).ask(step, complaint=_no_token)
     if answer.confirmed:
         return Token(answer.body["access_token"], _lifetime(answer.body.get("expires_in")))
-    outcome = replace(answer.outcome, request={**as_sent(step), "body": None})
+    outcome = replace(answer.outcome, request={**as_sent(step), "body": None}, answer={})
     if outcome.status in _DEAD_CREDENTIALS:
         return replace(outcome, result=Result.REJECTED, failure=Failure.AUTHENTICATION)
     return outcome

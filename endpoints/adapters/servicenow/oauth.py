@@ -55,7 +55,7 @@ def _lifetime(raw: Any) -> float:
 def _refusal(answer: Exchange) -> Outcome:
     """The refusal without the form, which holds the credentials; dead credentials need a person."""
     request: dict[str, object] = {"method": "POST", "path": TOKEN_PATH, "query": {}, "body": None}
-    outcome = replace(answer.outcome, request=request)
+    outcome = replace(answer.outcome, request=request, answer={})
     error = answer.body.get("error") if isinstance(answer.body, Mapping) else None
     if isinstance(error, str) and error in _DEAD_CREDENTIALS:
         return replace(outcome, result=Result.REJECTED, failure=Failure.AUTHENTICATION, code=error)
