@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import close_old_connections
@@ -64,6 +65,17 @@ def missing_pump() -> str | None:
 def alive_pumps() -> int:
     """How many pumps of this cluster beat, those just handed out counted in."""
     return PumpHeartbeat.objects.filter(cluster=runtime.cluster_id, beat_at__gt=Now() - DEAD_AFTER).count()
+
+
+def pump_processes() -> dict[UUID, int]:
+    """The pumps of this cluster that have beaten, and the processes that they run in."""
+    rows = PumpHeartbeat.objects.filter(cluster=runtime.cluster_id).values_list("pk", "pid")
+    return {pump: pid for pump, pid in rows if pid is not None}
+
+
+def bury(pumps: Iterable[UUID]) -> None:
+    """These pumps' processes are gone: others are handed out at once, without waiting for missing beats."""
+    PumpHeartbeat.objects.filter(pk__in=list(pumps)).delete()
 
 
 def scheduled_work_is_stuck(since: datetime) -> bool:

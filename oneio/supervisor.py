@@ -15,14 +15,15 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import psutil
 from django.conf import settings
 from django.db import Error, connections
 from django.utils import timezone
 
 from oneio import runtime
-from oneio.broker import alive_pumps, scheduled_work_is_stuck
+from oneio.broker import alive_pumps, bury, pump_processes, scheduled_work_is_stuck
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.5
@@ -42,6 +43,7 @@ class Supervisor:
         self._healthy_at = time.monotonic()
         self._started_at = timezone.now()
         self._checked_at = 0.0
+        self._pumps: dict[UUID, int] = {}
 
     def run(self) -> None:
         """Start the cluster again as often as needed; returns when stopped."""
@@ -59,6 +61,7 @@ class Supervisor:
         runtime.cluster_id = uuid4()
         runtime.stop_descriptor, self._word = os.pipe()
         self._healthy_at, self._started_at = time.monotonic(), timezone.now()
+        self._pumps = {}
         self._cluster = os.fork()
         if self._cluster == 0:
             os.close(self._word)
@@ -70,6 +73,7 @@ class Supervisor:
     def _watch(self) -> None:
         """Until the cluster has ended, stands still, or is to stop."""
         while not self._stop and not self._has_ended():
+            self._bury_the_dead()
             if self._stands_still():
                 log.error(
                     "The workers have stood still for %d seconds; starting again.", STALLED_AFTER_SECONDS
@@ -102,17 +106,25 @@ class Supervisor:
         except ChildProcessError:
             return True
 
+    def _bury_the_dead(self) -> None:
+        """Pumps whose processes are gone count no more; looking costs no query while all live."""
+        assert self._cluster is not None
+        dead = [pump for pump, pid in self._pumps.items() if not _lives(pid, self._cluster)]
+        if dead:
+            self._pumps = {pump: pid for pump, pid in self._pumps.items() if pump not in dead}
+            with _database_may_be_away():
+                bury(dead)
+
     def _stands_still(self) -> bool:
         """Whether fewer pumps than wanted have been beating for too long, or scheduled work does not end. A
         database that does not answer proves nothing."""
         if time.monotonic() - self._checked_at < CHECK_SECONDS:
             return False
         self._checked_at = time.monotonic()
-        try:
+        complete = True
+        with _database_may_be_away():
+            self._pumps = pump_processes()
             complete = alive_pumps() >= settings.PUMPS and not scheduled_work_is_stuck(self._started_at)
-        except Error:
-            connections.close_all()
-            complete = True
         if complete:
             self._healthy_at = time.monotonic()
         return time.monotonic() - self._healthy_at > STALLED_AFTER_SECONDS
@@ -126,6 +138,22 @@ class Supervisor:
         yield
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _database_may_be_away() -> Iterator[None]:
+    try:
+        yield
+    except Error:
+        connections.close_all()
+
+
+def _lives(pid: int, group: int) -> bool:
+    """Whether a process of that group still runs; its id may have been given to a stranger."""
+    try:
+        return os.getpgid(pid) == group and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def _lead(stop_descriptor: int) -> None:

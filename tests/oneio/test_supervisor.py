@@ -19,6 +19,7 @@ from django_q.models import OrmQ
 
 from conversations.models import Attempt, Delivery, Message
 from oneio import runtime
+from oneio.broker import DEAD_AFTER
 from oneio.models import PumpHeartbeat
 from oneio.supervisor import STALLED_AFTER_SECONDS, Supervisor
 from oneio.wakeup import connect
@@ -138,6 +139,29 @@ def test_killed_pump_is_replaced_within_15_seconds(workers: Workers) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_pump_that_died_is_replaced_before_its_beat_is_missed(workers: Workers) -> None:
+    victim = min(beating())
+
+    os.kill(victim, signal.SIGKILL)
+
+    assert wait_for(lambda: victim not in beating()) < DEAD_AFTER.total_seconds() / 2
+
+
+def test_pump_whose_process_lives_is_left_alone() -> None:
+    supervisor = Supervisor()
+    supervisor._cluster = os.getpgrp()
+    living, stranger = [
+        PumpHeartbeat.objects.create(id=uuid4(), cluster=runtime.cluster_id, pid=pid)
+        for pid in (os.getpid(), 1)
+    ]
+    supervisor._pumps = {living.pk: os.getpid(), stranger.pk: 1}
+
+    supervisor._bury_the_dead()
+
+    assert list(PumpHeartbeat.objects.values_list("pk", flat=True)) == [living.pk]
+
+
 def test_killed_sentinel_takes_its_group_along(workers: Workers) -> None:
     group, before = workers.cluster, beating()
 
