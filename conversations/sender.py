@@ -161,8 +161,7 @@ def command_for(job: Job, adapter: Adapter) -> Command | None:
 
 def _record(job: Job, adapter: Adapter, command: Command) -> Command | None:
     rows = tuple(row for row in _outbound(job) if not _overridden(job, adapter, row))
-    action: TargetAction = "update" if job.target else "create"
-    mapped = results_of(rows, _context(job, adapter), action)
+    mapped = results_of(rows, _context(job, adapter), _action(job))
     outbound = {**_canonical_names(adapter, mapped), **job.overrides}
     if job.target is None:
         wanted = Operation.CREATE in job.rule.operations
@@ -183,7 +182,7 @@ def _comment(job: Job, adapter: Adapter) -> Comment:
     comment = comment_from_json(job.snapshot["comment"])
     if COMMENT in job.overrides:
         return replace(comment, text=str(job.overrides[COMMENT]))
-    worded = results_of(_outbound(job), _context(job, adapter), "update").get(COMMENT)
+    worded = results_of(_outbound(job), _context(job, adapter), _action(job)).get(COMMENT)
     return replace(comment, text=str(worded)) if worded else comment
 
 
@@ -198,17 +197,23 @@ def outgoing(job: Job) -> list[Outgoing]:
     context = _context(job, adapter)
     rows: dict[str, list[MappingRow]] = {}
     for row in _outbound(job):
-        rows.setdefault(adapter.attribute_name(row.target), []).append(row)
+        for target in row.targets:
+            rows.setdefault(adapter.attribute_name(target), []).append(row)
     if not rows and job.snapshot["comment"]:
         return [Outgoing(COMMENT, comment_from_json(job.snapshot["comment"]).text)]
-    return [_outgoing(name, found, context) for name, found in rows.items()]
+    return [_outgoing(job, name, found, context) for name, found in rows.items()]
 
 
-def _outgoing(name: str, rows: Sequence[MappingRow], context: Mapping[str, Any]) -> Outgoing:
+def _outgoing(job: Job, name: str, rows: Sequence[MappingRow], context: Mapping[str, Any]) -> Outgoing:
     try:
-        return Outgoing(name, results_of(rows, context).get(rows[0].target))
+        mapped = results_of(rows, context, _action(job))
     except MappingError as problem:
         return Outgoing(name, problem=str(problem))
+    return Outgoing(name, _canonical_names(job.endpoint.adapter, mapped).get(name))
+
+
+def _action(job: Job) -> TargetAction:
+    return "update" if job.target else "create"
 
 
 def _context(job: Job, adapter: Adapter) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """What is sent for a delivery: worked out from its snapshot, the same each time, without any database."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from conversations import sender
 from conversations.models import Delivery, Participant
-from conversations.sender import Job, command_for, perform
+from conversations.sender import Job, command_for, outgoing, perform
 from endpoints.adapters.base import Action
 from endpoints.outcomes import Failure, Found, Result
 from tests.conversations.desk import TITLE, DeskAdapter, Office, office
@@ -91,6 +92,35 @@ def test_mapping_counts_for_its_action_at_the_target(place: Office) -> None:
     assert "priority" not in place.desk.tickets["1"]
     assert command is not None
     assert command.attributes == {"title": "later", "priority": "seen"}
+
+
+SPLIT = {
+    "kind": "split",
+    "source": "title",
+    "separator": ",",
+    "target": "title",
+    "further_targets": ["priority"],
+}
+
+
+def test_every_target_of_a_mapping_can_be_edited(place: Office) -> None:
+    place.rule(SPLIT, {"kind": "constant", "constant": "seen", "target": "priority", "only_on": "update"})
+    place.first(title="Down, high")
+
+    shown = outgoing(next_job(place))
+
+    assert [(one.name, one.value) for one in shown] == [("title", "Down"), ("priority", "high")]
+
+
+def test_edited_target_leaves_the_mappings_others(place: Office) -> None:
+    place.rule(SPLIT)
+    place.first(title="Down, high")
+    job = replace(next_job(place), overrides={"title": "Up"})
+
+    command = command_for(job, job.endpoint.adapter)
+
+    assert command is not None
+    assert command.attributes == {"title": "Up", "priority": "high"}
 
 
 def test_comment_goes_to_the_known_ticket(place: Office) -> None:
