@@ -92,7 +92,7 @@ def _lines(figures: Figures) -> list[tuple[str, str]]:
         ("Peak memory (PSS)", _parts(figures.memory, "MB", 0)),
         ("Floor: the least durable work by hand", f"{figures.floor_per_second:,.0f}/s"),
         ("Share of the floor", f"{fast.per_second / figures.floor_per_second:.0%}"),
-        ("A decision among 1,000 rules", f"{figures.decision_ms:.1f} ms"),
+        ("A decision among 1,000 rules", f"{figures.decision_ms:.2f} ms"),
         (
             "Lost, duplicated, out of order",
             f"{correctness.lost}, {correctness.duplicates}, {correctness.out_of_order}"

@@ -176,4 +176,5 @@ def _snapshot(planned: Planned) -> dict[str, Any]:
         "conversation": encode_attributes(planned.facts.variables),
         "changed": encode_attributes(planned.facts.changed),
         "comment": comment_to_json(comment) if comment else None,
+        "received_at": planned.message.received_at.isoformat(),
     }

@@ -26,6 +26,7 @@ from conversations.models import (
     MessageState,
     Participant,
 )
+from conversations.participation import Tickets, state_of
 from conversations.planning import Plans
 from conversations.queue import InboxClaim, LeaseLost
 from conversations.reading import read
@@ -243,16 +244,28 @@ class Batch:
         Attachment.objects.filter(pk__in=stored).update(conversation=heard.conversation)
         self._end(heard.message, MessageState.PROCESSED, "file_kept")
 
-    def _decide(self, heard: Heard) -> None:
-        facts = Facts(
+    def _facts(self, heard: Heard) -> Facts:
+        conversation = heard.conversation
+        participants = self.acquaintance.participants_of(conversation)
+        tickets = self.plans.tickets(conversation, participants)
+        return Facts(
             message=heard.canonical,
             changed=heard.changed,  # type: ignore[arg-type]
             new_comments=heard.comments,
-            tickets=self.plans.tickets(
-                heard.conversation, self.acquaintance.participants_of(heard.conversation)
+            tickets=tickets,
+            variables=decode_attributes(conversation.variables),
+            received_at=heard.message.received_at,
+            participants=Tickets(participants, self.plans.configs),
+            state=state_of(
+                conversation,
+                tickets,
+                heard.message.received_at,
+                is_new=len(participants) == 1 and not heard.shadow_before,
             ),
-            variables=decode_attributes(heard.conversation.variables),
         )
+
+    def _decide(self, heard: Heard) -> None:
+        facts = self._facts(heard)
         candidates = self.rules.routing.candidates(self.endpoint.id, heard.canonical.entity_type)
         try:
             decision = decide(candidates, facts)

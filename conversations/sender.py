@@ -224,6 +224,7 @@ def _context(job: Job, adapter: Adapter) -> dict[str, Any]:
         decode_attributes(snapshot["conversation"]),
         decode_attributes(snapshot["variables"]),
         _target_known(job, adapter),
+        datetime.fromisoformat(snapshot["received_at"]) if snapshot.get("received_at") else None,
     )
     if snapshot["comment"]:
         document["comment"] = comment_document(comment_from_json(snapshot["comment"]))

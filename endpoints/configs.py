@@ -25,6 +25,7 @@ class LoadedEndpoint:
     environment_id: int
     organization_id: int
     name: str
+    slug: str
     kind: str
     config: EndpointConfig
     entity_ids: dict[str, int]
@@ -86,6 +87,7 @@ def load(endpoint: Endpoint) -> LoadedEndpoint:
         environment_id=endpoint.environment_id,
         organization_id=endpoint.organization_id,
         name=endpoint.name,
+        slug=endpoint.slug,
         kind=endpoint.kind,
         config=_config(endpoint, entities),
         entity_ids={entity.name: entity.pk for entity in entities},

@@ -10,7 +10,7 @@ from typing import Any
 
 from endpoints.canonical import Attributes, Operation, Value, decode_attributes, encode_attributes
 from oneio.template_values import to_text
-from routing.conditions import as_moment, as_number
+from routing.comparison import as_moment, as_number
 
 BOOKKEEPING = frozenset({"updated_at"})
 """Attributes that every write moves, ours too: a message that moves nothing else changes nothing."""

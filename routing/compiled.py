@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
 
 from endpoints.canonical import Operation
-from oneio.paths import Path, compile_path
-from routing.conditions import OPERATORS, as_moment, as_number
-from routing.context import attribute_of
-from routing.errors import RuleError, choice, readable_path
+from oneio.paths import compile_path
+from routing.condition_tree import GROUPS, MAX_DEPTH, Condition, Group, GroupKind, Node
+from routing.context import View
+from routing.errors import RuleError, choice
 from routing.mapping_rows import MappingKind, MappingRow, MissingPolicy, OnlyOn
 from routing.regex import compile_regex
+from routing.rule_index import RuleIndex
 from routing.translation import TranslationTable, Unmapped
 
 __all__ = [
+    "GROUPS",
+    "MAX_DEPTH",
     "Condition",
+    "Group",
+    "GroupKind",
     "MappingKind",
     "MappingRow",
     "MissingPolicy",
+    "Node",
     "OnlyOn",
     "RoutingRule",
     "RuleError",
     "RuleSet",
+    "SourceRules",
     "TranslationTable",
     "Unmapped",
     "compile_regex",
@@ -33,25 +41,6 @@ __all__ = [
 Action: TypeAlias = Literal["route", "drop", "process_only"]
 
 ACTIONS = frozenset({"route", "drop", "process_only"})
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition. Raises RuleError if path, operator and value do not make one."""
-
-    path: str
-    operator: str
-    value: str = ""
-    values: tuple[str, ...] = ()
-    located: Path = field(init=False, repr=False, compare=False)
-    pattern: Any = field(init=False, repr=False, compare=False, default=None)
-    """The compiled regular expression, of the operator `regex` only."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "located", readable_path("path", self.path))
-        _check_operator(self)
-        if self.operator == "regex":
-            object.__setattr__(self, "pattern", compile_regex(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +59,7 @@ class RoutingRule:
     target_endpoint_id: int | None = None
     target_entity: str = ""
     message_type: str = ""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Node, ...] = ()
     variables: tuple[MappingRow, ...] = ()
     outbound: tuple[MappingRow, ...] = ()
     conversation: tuple[MappingRow, ...] = ()
@@ -98,6 +87,18 @@ class RoutingRule:
         return self.supersede and not any(row.kind == "append" for row in self.outbound)
 
 
+class SourceRules(tuple[RoutingRule, ...]):
+    """The rules for one source, higher priority first, older rule first among equals."""
+
+    @cached_property
+    def _index(self) -> RuleIndex:
+        return RuleIndex([rule.conditions for rule in self])
+
+    def possible(self, seen: View) -> list[RoutingRule]:
+        """In the same order, those whose conditions can hold: few of many, all that do hold among them."""
+        return [self[position] for position in self._index.possible(seen)]
+
+
 class RuleSet:
     """Rules, found by where a message comes from."""
 
@@ -105,29 +106,14 @@ class RuleSet:
         by_source: defaultdict[tuple[int, str], list[RoutingRule]] = defaultdict(list)
         for rule in sorted(rules, key=lambda rule: (-rule.priority, rule.rule_id)):
             by_source[rule.source_endpoint_id, rule.source_entity.casefold()].append(rule)
-        self._by_source = {source: tuple(found) for source, found in by_source.items()}
+        self._by_source = {source: SourceRules(found) for source, found in by_source.items()}
 
-    def candidates(self, endpoint_id: int, entity: str) -> Sequence[RoutingRule]:
-        """The rules for this source, higher priority first, older rule first among equals."""
-        return self._by_source.get((endpoint_id, entity.casefold()), ())
-
-
-def _check_operator(condition: Condition) -> None:
-    if condition.operator not in OPERATORS:
-        raise RuleError("operator", f"There is no operator '{condition.operator}'. Choose one of the list.")
-    operator = OPERATORS[condition.operator]
-    if operator.takes == "value" and not condition.value.strip():
-        raise RuleError("value", f"'{operator.label}' needs a value. For an empty one use 'has no value'.")
-    if operator.takes == "values" and not any(value.strip() for value in condition.values):
-        raise RuleError("values", f"'{operator.label}' needs at least one value.")
-    if condition.operator == "changed" and attribute_of(condition.located) is None:
-        raise RuleError("path", "'changed' works on attributes only. Name one, such as status.")
-    if condition.operator in ("greater", "less") and not _has_order(condition.value):
-        raise RuleError("value", f"'{operator.label}' needs a number or a time such as 2024-05-01T12:00Z.")
+    def candidates(self, endpoint_id: int, entity: str) -> SourceRules:
+        """The rules for this source."""
+        return self._by_source.get((endpoint_id, entity.casefold()), _NO_RULES)
 
 
-def _has_order(value: str) -> bool:
-    return as_number(value) is not None or as_moment(value) is not None
+_NO_RULES = SourceRules()
 
 
 def _check_variable(row: MappingRow) -> None:

@@ -13,13 +13,14 @@ ROOTS: Mapping[str, str] = {
     "codes": "The values that a system keeps behind what people see, by attribute",
     "native": "The message as it was sent",
     "parameters": "The query parameters of the message's address",
-    "message": "operation, external_id, number, entity_type, link and actor of the message",
+    "message": "operation, external_id, number, entity_type, link, actor and times of the message",
     "comment": "The comment that the message carries; absent without one",
     "conversation": "The conversation variables",
+    "participants": "The conversation's tickets, by their endpoint's short name",
+    "conversation_state": "is_new, started_at and tickets of the conversation; when routing only",
     "variables": "The runtime variables of this rule",
     "changed": "The attributes that this message changes, with their previous values",
     "target": "The attributes known at the target",
-    "participants": "The conversation's tickets, by the short name of their endpoint",
     "lookups": "What the rule's lookups found, by name",
     "counters": "The numbers that this rule took, by counter",
 }
@@ -53,9 +54,10 @@ class FoldedNames(Mapping[str, Any]):
 class View(Mapping[str, Any]):
     """A context document as paths and templates read it: a name that is no part of it is an attribute."""
 
-    __slots__ = ("_attributes", "_parts")
+    __slots__ = ("_attributes", "_parts", "found")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        self.found: dict[Path, Any] = {}
         self._parts = {name: _folded(name, part) for name, part in document.items()}
         self._attributes = self._parts.get("attributes", {})
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from endpoints.canonical import CanonicalMessage, Comment, Operation, Value
-from routing.compiled import RoutingRule
-from routing.conditions import evaluate as verdict_on
+from routing.compiled import RoutingRule, SourceRules
+from routing.conditions import hold
 from routing.context import view
 from routing.mapping import TargetAction
 from routing.mapping import evaluate as results_of
@@ -35,6 +36,7 @@ class Facts:
 
     `changed`: attribute → previous value, for those that differ from what its endpoint last said.
     `tickets`: endpoints where this conversation has a ticket or is getting one.
+    `participants`: endpoint's short name → what is known of its ticket; `state`: of the conversation.
     """
 
     message: CanonicalMessage
@@ -42,6 +44,9 @@ class Facts:
     new_comments: tuple[Comment, ...]
     tickets: frozenset[int]
     variables: Mapping[str, Value]
+    received_at: datetime | None = None
+    participants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    state: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +77,13 @@ class Decision:
 
 
 def decide(rules: Sequence[RoutingRule], facts: Facts) -> Decision:
-    """Apply `rules` (by priority) to one message. Raises MappingError when a variable cannot be made."""
+    """Apply `rules` (by priority) to one message. Raises MappingError when a variable cannot be made.
+
+    Of `SourceRules`, only those whose conditions can hold are looked at.
+    """
     seen = view(context(facts))
-    matching = [rule for rule in rules if verdict_on(rule.conditions, seen).matched]
+    possible = rules.possible(seen) if isinstance(rules, SourceRules) else rules
+    matching = [rule for rule in possible if hold(rule.conditions, seen)]
     dropping = next((rule for rule in matching if rule.action == "drop"), None)
     if dropping is not None:
         return Decision(Fate.DROPPED, reason=dropping.name[:40], variables=facts.variables)
@@ -103,7 +112,10 @@ def context(
     facts: Facts, variables: Mapping[str, Value] | None = None, target: Mapping[str, Value] | None = None
 ) -> dict[str, Any]:
     """The document that conditions, mappings and templates read by path."""
-    document = message_context(facts.message, facts.changed, facts.variables, variables or {}, target or {})
+    document = message_context(
+        facts.message, facts.changed, facts.variables, variables or {}, target or {}, facts.received_at
+    )
+    document |= {"participants": facts.participants, "conversation_state": facts.state}
     if facts.new_comments:
         document["comment"] = comment_document(facts.new_comments[0])
     return document
@@ -127,6 +139,7 @@ def message_context(
     conversation: Mapping[str, Value],
     variables: Mapping[str, Value],
     target: Mapping[str, Value],
+    received_at: datetime | None = None,
 ) -> dict[str, Any]:
     """The same document from its pieces, for a delivery that is mapped later."""
     return {
@@ -146,6 +159,7 @@ def message_context(
                 "email": message.actor.email,
             },
             "occurred_at": message.occurred_at,
+            "received_at": received_at,
         },
         "conversation": conversation,
         "variables": variables,
@@ -158,11 +172,12 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
     routes: list[Route] = []
     processed = False
     conversation = dict(facts.variables)
+    seen = context(facts)
     for rule in matching:
         parts = parts_for(rule, facts) if rule.action == "route" else ()
-        if rule.action == "route" and not parts:
+        if not parts and not (rule.action == "process_only" and _is_for(rule, facts)):
             continue
-        document = context(facts) | {"conversation": conversation}
+        document = seen | {"conversation": conversation}
         action = _action_at_target(rule, facts)
         variables = results_of(rule.variables, document, action)
         conversation.update(results_of(rule.conversation, document | {"variables": variables}, action))
@@ -177,6 +192,16 @@ def _action_at_target(rule: RoutingRule, facts: Facts) -> TargetAction | None:
     if rule.target_endpoint_id is None:
         return None
     return "update" if rule.target_endpoint_id in facts.tickets else "create"
+
+
+def _is_for(rule: RoutingRule, facts: Facts) -> bool:
+    """Whether what happened is among the rule's operations; closing is also an update."""
+    happened = {facts.message.operation}
+    if Operation.CLOSE in happened:
+        happened.add(Operation.UPDATE)
+    if facts.new_comments:
+        happened.add(Operation.COMMENT)
+    return not happened.isdisjoint(rule.operations)
 
 
 def _record_wanted(rule: RoutingRule, facts: Facts, has_ticket: bool) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 from endpoints.canonical import Value
 from oneio.paths import MISSING
 from oneio.template_values import to_text
-from routing.conditions import evaluate as verdict_on
+from routing.condition_tree import leaves
+from routing.conditions import hold
 from routing.context import View, locate, view
 from routing.formatters import FormatterError, apply_chain
 from routing.mapping_kinds import Found, MappingError, values_of
@@ -41,7 +42,7 @@ def evaluate(
 def sources(row: MappingRow) -> frozenset[str]:
     """The paths that a row reads or decides by, from the document's top, such as `attributes.title`."""
     names = row.compiled.names() if row.compiled else ()
-    conditions = (str(condition.located) for condition in row.conditions)
+    conditions = (str(condition.located) for condition in leaves(row.conditions))
     return frozenset((*map(str, row.paths), *(str(locate(name)) for name in names), *conditions))
 
 
@@ -77,7 +78,7 @@ def _place(source: str) -> tuple[str, str]:
 def _applies(row: MappingRow, context: View, action: TargetAction | None) -> bool:
     if row.only_on and row.only_on != action:
         return False
-    return not row.conditions or verdict_on(row.conditions, context).matched
+    return hold(row.conditions, context)
 
 
 def _finished(row: MappingRow, context: View, result: Mapping[str, Value]) -> list[Found]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from oneio.paths import Path, PathError, compile_path
 from oneio.templating import Template, TemplateError, compile_template
+from routing.condition_tree import Node
 from routing.context import locate
 from routing.errors import RuleError, choice, readable_path
 from routing.formatters import Chain
@@ -15,9 +16,6 @@ from routing.formatters.text import written
 from routing.regex import compile_regex
 from routing.short_form import to_liquid
 from routing.translation import TranslationTable
-
-if TYPE_CHECKING:
-    from routing.compiled import Condition
 
 MappingKind: TypeAlias = Literal[
     "copy", "constant", "template", "append", "translate", "multi_to_single", "split", "counter"
@@ -59,7 +57,7 @@ class MappingRow:
     further_targets: tuple[str, ...] = ()
     separator: str = ""
     formatters: Chain = ()
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Node, ...] = ()
     only_on: OnlyOn = ""
     missing: MissingPolicy = "skip"
     default: str = ""

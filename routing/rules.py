@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 def load(version: RuleVersion) -> compiled.RoutingRule:
     """Compile one version with all its rows. Raises compiled.RuleError where it cannot work."""
     mappings = list(version.mappings.all())
-    conditions = list(version.conditions.all())
+    conditions = condition_trees(version.conditions.all())
     return compiled.RoutingRule(
         rule_id=version.rule_id,
         version_id=version.pk,
@@ -40,7 +42,7 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         action=cast(compiled.Action, version.action),
         write_back=version.write_back,
         supersede=version.supersede,
-        conditions=_conditions(conditions, None),
+        conditions=conditions.get(None, ()),
         variables=_rows(mappings, MappingCategory.VARIABLE, conditions),
         outbound=_rows(mappings, MappingCategory.OUTBOUND, conditions),
         conversation=_rows(mappings, MappingCategory.CONVERSATION, conditions),
@@ -102,26 +104,48 @@ def _current(environment_id: int) -> Rules:
     return Rules(compiled.RuleSet(rule for rule_id, rule in by_id.items() if rule_id in enabled), by_id)
 
 
-def _conditions(rows: list[Condition], mapping_id: int | None) -> tuple[compiled.Condition, ...]:
-    """The rule's own conditions, or those of one of its mappings."""
-    return tuple(_condition(row) for row in rows if row.mapping_id == mapping_id)
+def condition_trees(rows: Iterable[Condition]) -> dict[int | None, tuple[compiled.Node, ...]]:
+    """Conditions nested as their rows are: of a mapping under its id, of the rule itself under None.
+
+    Raises compiled.RuleError for one that cannot be decided, and for rows that are each other's parents.
+    """
+    below: defaultdict[int | None, list[Condition]] = defaultdict(list)
+    for row in rows:
+        below[row.parent_id].append(row)
+    trees: defaultdict[int | None, tuple[compiled.Node, ...]] = defaultdict(tuple)
+    for row in below.pop(None, ()):
+        trees[row.mapping_id] += (_node(row, below),)
+    if below:
+        raise compiled.RuleError("conditions", "A group of conditions stands in itself. Remove it.")
+    return dict(trees)
 
 
-def _condition(row: Condition) -> compiled.Condition:
+def _node(row: Condition, below: dict[int | None, list[Condition]], depth: int = 0) -> compiled.Node:
+    """The row with what stands below it, which is taken out of `below`."""
+    children = below.pop(row.pk, [])
+    if depth > compiled.MAX_DEPTH:
+        raise compiled.RuleError("group", f"Groups stand too deep. Use {compiled.MAX_DEPTH} levels at most.")
+    if row.group:
+        members = tuple(_node(child, below, depth + 1) for child in children)
+        return compiled.Group(cast(compiled.GroupKind, row.group), members)
+    if children:
+        raise compiled.RuleError("conditions", "A condition stands below one that is no group. Move it.")
     return compiled.Condition(path=row.path, operator=row.operator, value=row.value, values=tuple(row.values))
 
 
 def _rows(
-    mappings: list[Mapping], category: MappingCategory, conditions: list[Condition]
+    mappings: list[Mapping],
+    category: MappingCategory,
+    conditions: dict[int | None, tuple[compiled.Node, ...]],
 ) -> tuple[compiled.MappingRow, ...]:
     return tuple(
-        mapping_row(row, conditions=_conditions(conditions, row.pk))
+        mapping_row(row, conditions=conditions.get(row.pk, ()))
         for row in mappings
         if row.category == category
     )
 
 
-def mapping_row(row: Mapping, conditions: tuple[compiled.Condition, ...] = ()) -> compiled.MappingRow:
+def mapping_row(row: Mapping, conditions: tuple[compiled.Node, ...] = ()) -> compiled.MappingRow:
     """Compile one mapping, saved or not. Raises compiled.RuleError on the field to correct."""
     return compiled.MappingRow(
         id=row.pk or 0,

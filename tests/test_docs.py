@@ -32,9 +32,9 @@ from endpoints.canonical import ATTRIBUTES, EntityKind, Operation, Visibility
 from endpoints.models import AlertKind
 from oneio.state import CHECKOUT, new_keys
 from oneio.template_filters import FILTERS
-from routing.conditions import OPERATORS
 from routing.context import ROOTS
 from routing.models import MappingCategory, MappingKind, MissingPolicy, RuleAction, UnmappedPolicy
+from routing.operators import OPERATORS
 
 DOCS = CHECKOUT / "docs"
 README = CHECKOUT / "README.md"

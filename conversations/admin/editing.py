@@ -15,7 +15,7 @@ from conversations.sender import Outgoing
 from endpoints.canonical import Value, decode, decode_attributes, encode
 from endpoints.configs import EndpointConfigs
 from oneio.template_values import to_text
-from routing.conditions import as_moment, as_number
+from routing.comparison import as_moment, as_number
 from routing.rules import RuleBook
 
 REASON_LENGTH = 200

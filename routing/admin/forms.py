@@ -18,9 +18,7 @@ from endpoints.canonical import Operation
 from endpoints.models import EntityType
 from oneio.admin.base import TenantForm
 from routing import compiled, rules
-from routing.conditions import OPERATORS
 from routing.models import (
-    Condition,
     Mapping,
     MappingCategory,
     MappingKind,
@@ -31,14 +29,11 @@ from routing.models import (
 )
 
 if TYPE_CHECKING:
-    ConditionModelForm = forms.ModelForm[Condition]
     MappingModelForm = forms.ModelForm[Mapping]
     EntityField = forms.ModelChoiceField[EntityType]
 else:
-    ConditionModelForm = MappingModelForm = forms.ModelForm
+    MappingModelForm = forms.ModelForm
     EntityField = forms.ModelChoiceField
-
-SEPARATOR = ";"
 
 
 class EntityChoice(EntityField):
@@ -155,52 +150,6 @@ class DraftForm(IdentityForm):
         field = self.fields[name]
         assert isinstance(field, EntityChoice)
         return field
-
-
-class ConditionForm(ConditionModelForm):
-    """One condition; several values are separated by semicolons."""
-
-    operator = forms.ChoiceField(
-        choices=[(operator.name, operator.label) for operator in OPERATORS.values()],
-        widget=UnfoldAdminSelectWidget,
-    )
-    value = forms.CharField(
-        required=False,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "several: separate with ;"}),
-    )
-
-    class Meta:
-        model = Condition
-        fields = ["path", "operator", "value", "position"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.values:
-            self.initial["value"] = f"{SEPARATOR} ".join(self.instance.values)
-
-    def clean(self) -> dict[str, Any]:
-        """Split several values, and see whether the condition can run."""
-        cleaned = super().clean() or self.cleaned_data
-        operator = OPERATORS.get(cleaned.get("operator", ""))
-        if operator is None or not cleaned.get("path"):
-            return cleaned
-        text = cleaned.get("value", "") if operator.takes != "none" else ""
-        several = operator.takes == "values"
-        self.instance.values = (
-            [part.strip() for part in text.split(SEPARATOR) if part.strip()] if several else []
-        )
-        cleaned["value"] = "" if several else text
-        self._try(lambda: compiled.Condition(
-            cleaned["path"], operator.name, cleaned["value"], tuple(self.instance.values)
-        ))  # fmt: skip
-        return cleaned
-
-    def _try(self, compile_it: Any) -> None:
-        try:
-            compile_it()
-        except compiled.RuleError as error:
-            field = "value" if error.field == "values" else error.field
-            self.add_error(field if field in self.fields else None, str(error))
 
 
 class MappingForm(MappingModelForm):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest
 
 from oneio.admin.base import RoleMixin, UnfoldTabularInline, may, offered
 from routing import versions
-from routing.admin.forms import ConditionForm, MappingForm
+from routing.admin.condition_forms import ConditionForm, ConditionFormSet, in_order
+from routing.admin.forms import MappingForm
 from routing.models import Condition, Mapping, MappingCategory
 
 if TYPE_CHECKING:
@@ -63,14 +64,20 @@ class ConditionInline(DraftRows):
 
     model = Condition
     form = ConditionForm
-    fields = ["path", "operator", "value", "position"]
+    formset = ConditionFormSet  # type: ignore[assignment]
+    extra = 1
+    fields = ["indent", "path", "operator", "value", "position"]
     verbose_name = "condition"
     verbose_name_plural = "conditions"
 
-    def rows_of(self, draft: Any) -> QuerySet[Any]:
-        """All conditions."""
-        found: QuerySet[Any] = draft.conditions.all()
-        return found
+    def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
+        """The rule's own conditions, each group directly before what belongs to it."""
+        draft = versions.find_draft(obj)
+        rows = in_order(list(draft.conditions.filter(mapping=None))) if draft else []
+        if not rows:
+            return Condition.objects.none()
+        shown = Condition.objects.filter(pk__in=[row.pk for row in rows])
+        return shown.order_by(Case(*(When(pk=row.pk, then=place) for place, row in enumerate(rows))))
 
 
 class MappingInline(DraftRows):

@@ -11,8 +11,10 @@ from django.utils.safestring import SafeString
 from endpoints.admin import gate_words
 from oneio import access
 from oneio.admin import display
-from routing.conditions import OPERATORS
-from routing.models import Condition, Mapping, MappingCategory, RoutingRule, RuleAction, RuleVersion
+from routing.errors import RuleError
+from routing.models import Mapping, MappingCategory, RoutingRule, RuleAction, RuleVersion
+from routing.rules import condition_trees
+from routing.wording import node_in_words
 
 CATEGORIES = {
     MappingCategory.OUTBOUND: "What is sent",
@@ -37,12 +39,22 @@ def path_of(version: RuleVersion) -> SafeString:
     )
 
 
-def condition_words(condition: Condition) -> SafeString:
-    """A condition as a sentence."""
-    operator = OPERATORS.get(condition.operator)
-    label = operator.label if operator else condition.operator
-    value = ", ".join(condition.values) or condition.value
-    return format_html('<code class="oi-code">{}</code> {} <strong>{}</strong>', condition.path, label, value)
+def condition_words(version: RuleVersion) -> list[SafeString]:
+    """A version's conditions as sentences, all of which must hold."""
+    rows = [row for row in version.conditions.all() if row.mapping_id is None]
+    try:
+        nodes = condition_trees(rows).get(None, ())
+    except RuleError:
+        return [format_html("{}", str(row)) for row in rows]
+    return [SafeString(node_in_words(node, _code, _strong)) for node in nodes]
+
+
+def _code(path: str) -> str:
+    return format_html('<code class="oi-code">{}</code>', path)
+
+
+def _strong(value: str) -> str:
+    return format_html("<strong>{}</strong>", value)
 
 
 def mapping_source(mapping: Mapping) -> str:
@@ -70,7 +82,7 @@ def version_body(version: RuleVersion) -> dict[str, Any]:
         "version": version,
         "path": path_of(version),
         "operations": ", ".join(version.operations),
-        "conditions": [condition_words(condition) for condition in version.conditions.all()],
+        "conditions": condition_words(version),
         "categories": [
             (
                 title,

@@ -1,7 +1,10 @@
+import re
+
 import pytest
 
-from routing import versions
+from routing import compiled, versions
 from routing.models import Condition, Counter, Mapping, RoutingRule, TranslationRow, TranslationTable
+from routing.rules import condition_trees
 from tests.factories import make_endpoint, make_environment, make_rule
 from tests.signed_in import make_user, signed_in
 
@@ -130,6 +133,103 @@ def test_several_values_are_shown_as_they_were_entered():
     Condition.objects.create(version=rule.versions.get(), path="priority", operator="in", values=["1", "2"])
 
     assert 'value="1; 2"' in text_of(signed_in().get(change(rule)))
+
+
+def conditions(*rows: tuple, initial: int = 0, prefix: str = "routing-condition") -> dict:
+    """Rows of the condition formset: indent, path, operator, value and what else was posted."""
+    data = {f"{prefix}-TOTAL_FORMS": len(rows), f"{prefix}-INITIAL_FORMS": initial}
+    for number, (indent, path, operator, value, *more) in enumerate(rows):
+        posted = {"indent": indent, "path": path, "operator": operator, "value": value, "position": ""}
+        posted |= more[0] if more else {}
+        data |= {f"{prefix}-{number}-{name}": entry for name, entry in posted.items()}
+    return data
+
+
+def tree(rule: RoutingRule) -> dict:
+    return condition_trees(rule.versions.get().conditions.all())
+
+
+NESTED = (
+    (0, "title", "exists", ""),
+    (0, "", "any", ""),
+    (1, "impact", "equals", "1"),
+    (1, "", "none", ""),
+    (2, "labels", "has_all", "a; b"),
+    (1, "status", "changed_from_to", "; Closed"),
+)
+
+
+def test_indented_rows_are_nested_in_groups():
+    rule = make_drafted()
+
+    signed_in().post(change(rule), entered(rule, **conditions(*NESTED, (0, "", "equals", ""))))
+
+    labels = compiled.Condition("labels", "has_all", values=("a", "b"))
+    closed = compiled.Condition("status", "changed_from_to", values=("", "Closed"))
+    impact = compiled.Condition("impact", "equals", "1")
+    group = compiled.Group("any", (impact, compiled.Group("none", (labels,)), closed))
+    assert tree(rule) == {None: (compiled.Condition("title", "exists"), group)}
+
+
+def test_nested_rows_are_shown_as_they_were_entered():
+    rule = make_drafted()
+    signed_in().post(change(rule), entered(rule, **conditions(*NESTED)))
+
+    answer = signed_in().get(change(rule))
+
+    forms = answer.context["inline_admin_formsets"][0].formset.initial_forms
+    shown = [tuple(form[name].value() or "" for name in ("path", "operator", "value")) for form in forms]
+    assert [form["indent"].value() for form in forms] == [row[0] for row in NESTED]
+    assert shown == [row[1:] for row in NESTED]
+
+
+def test_deleted_group_leaves_what_is_taken_out_of_it():
+    rule = make_drafted()
+    signed_in().post(
+        change(rule), entered(rule, **conditions((0, "", "any", ""), (1, "title", "exists", "")))
+    )
+    group, title = rule.versions.get().conditions.order_by("position")
+    changed = (
+        (0, "", "any", "", {"id": group.pk, "DELETE": "on"}),
+        (0, "title", "exists", "", {"id": title.pk}),
+    )
+
+    signed_in().post(change(rule), entered(rule, **conditions(*changed, initial=2)))
+
+    assert tree(rule) == {None: (compiled.Condition("title", "exists"),)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "place"),
+    [
+        ([(1, "title", "exists", "")], "indent"),
+        ([(0, "", "any", ""), (2, "title", "exists", "")], "indent"),
+        ([(0, "title", "exists", ""), (1, "impact", "exists", "")], "indent"),
+        ([(0, "", "any", "")], "operator"),
+        ([(0, "", "any", ""), (0, "title", "exists", "")], "operator"),
+        ([(0, "", "equals", "1")], "path"),
+    ],
+)
+def test_rows_that_form_no_tree_are_said_beside_them(rows, place):
+    rule = make_drafted()
+
+    answer = signed_in().post(change(rule), entered(rule, **conditions(*rows)))
+
+    formset = answer.context["inline_admin_formsets"][0].formset
+    assert [error for form in formset.errors for error in form] == [place]
+    assert not Condition.objects.exists()
+
+
+def test_conditions_are_read_as_a_sentence():
+    rule = make_drafted()
+    signed_in().post(change(rule), entered(rule, **conditions(*NESTED)))
+
+    html = text_of(signed_in().get(f"{LIST}{rule.pk}/publish/"))
+
+    words = re.sub(r"<[^>]+>", "", html)
+    assert "(impact is 1 or not (labels includes all of a and b)" in words
+    assert "or status changes from anything to Closed)" in words
+    assert "<strong>Closed</strong>" in html
 
 
 @pytest.mark.parametrize(

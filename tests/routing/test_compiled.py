@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from endpoints.canonical import Operation
 from routing.compiled import (
+    MAX_DEPTH,
     Condition,
+    Group,
     MappingRow,
     RoutingRule,
     RuleError,
@@ -57,6 +59,18 @@ def a_row(**changes):
         (("title", "regex", "\ud800"), "value", "cannot be read"),
         (("impact", "greater", "high"), "value", "a number or a time"),
         (("native.x", "changed"), "path", "attributes only"),
+        (("native.x", "not_changed"), "path", "attributes only"),
+        (("status", "changed_from_to", "", ("", " ")), "values", "from what or to what"),
+        (("status", "changed_from_to", "", ("New",)), "values", "two values"),
+        (("impact", "between", "", ("5", "1")), "values", "smaller or earlier one first"),
+        (("impact", "between", "", ("1", "2024-05-01")), "values", "two numbers or two times"),
+        (("impact", "at_least", "high"), "value", "a number or a time"),
+        (("labels", "count_is", "-1"), "value", "no count"),
+        (("opened", "within_last", "soon"), "value", "30 minutes"),
+        (("opened", "on_day", "2024-05-01T12:00"), "value", "a day"),
+        (("opened", "on_day", "2024-05-01 Mars/Olympus"), "value", "a day"),
+        (("opened", "before", "tomorrow"), "value", "a day or a time"),
+        (("labels", "has_all", "hot"), "values", "at least one"),
     ],
 )
 def test_wrong_condition_cannot_be_built(arguments, field, says):
@@ -64,6 +78,33 @@ def test_wrong_condition_cannot_be_built(arguments, field, says):
         Condition(*arguments)
 
     assert failure.value.field == field
+
+
+TITLE = Condition("title", "exists")
+
+
+def nested(depth):
+    """A condition below so many groups."""
+    return Group("all", (nested(depth - 1) if depth > 1 else TITLE,))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Group("some", (TITLE,)), "choice"),
+        (lambda: Group("any", ()), "empty"),
+        (lambda: nested(MAX_DEPTH + 1), "11 deep"),
+    ],
+)
+def test_wrong_group_cannot_be_built(make, says):
+    with pytest.raises(RuleError, match=says) as failure:
+        make()
+
+    assert failure.value.field == "group"
+
+
+def test_groups_may_stand_ten_deep():
+    assert nested(MAX_DEPTH).depth == MAX_DEPTH
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneio.paths import MISSING
-from routing.compiled import Condition
-from routing.conditions import OPERATORS, evaluate
+from routing.compiled import Condition, Group
+from routing.conditions import evaluate, hold
+from routing.operators import OPERATORS
 
+NOW = datetime(2024, 5, 1, 14, tzinfo=UTC)
 CONTEXT = {
     "attributes": {
         "title": "Printer on Fire",
@@ -22,6 +24,8 @@ CONTEXT = {
         "labels": ["Hot", "urgent-now"],
         "opened": datetime(2024, 5, 1, 12, tzinfo=UTC),
         "vip": True,
+        "blocked": "No",
+        "due": "2024-05-04T00:00:00+00:00",
         "description": "",
         "closed_at": None,
         "caller": {"name": "Beth"},
@@ -32,7 +36,7 @@ CONTEXT = {
         "changes": [{"field": "status"}, {"field": "title"}],
     },
     "parameters": {"issue.key": "OPS-7"},
-    "message": {"operation": "update", "actor": {"id": "42"}},
+    "message": {"operation": "update", "actor": {"id": "42"}, "received_at": NOW},
     "conversation": {"previous": "New"},
     "variables": {"team": "A"},
     "changed": {"Priority": "2 - High"},
@@ -41,9 +45,14 @@ CONTEXT = {
 
 
 def holds(path: str, operator: str, *values: str, context: dict = CONTEXT) -> bool:
+    return evaluate([condition(path, operator, *values)], context).matched
+
+
+def condition(path: str, operator: str, *values: str) -> Condition:
+    """A condition with what its operator takes."""
     one = values[0] if values and OPERATORS[operator].takes == "value" else ""
-    condition = Condition(path, operator, one, values if OPERATORS[operator].takes == "values" else ())
-    return evaluate([condition], context).matched
+    several = values if OPERATORS[operator].takes in ("values", "pair") else ()
+    return Condition(path, operator, one, several)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +102,46 @@ def holds(path: str, operator: str, *values: str, context: dict = CONTEXT) -> bo
         ("comment", "not_exists", []),
         ("priority", "changed", []),
         ("attributes.priority", "changed", []),
+        ("title", "not_changed", []),
+        ("priority", "changed_from_to", ["2 - high", "1 - Critical"]),
+        ("priority", "changed_from_to", ["2 - high", ""]),
+        ("priority", "changed_from_to", ["", "1"]),
+        ("title", "not_starts_with", ["fire"]),
+        ("title", "not_ends_with", ["printer"]),
+        ("title", "not_regex", ["water"]),
+        ("title", "contains_any", ["water", "FIRE"]),
+        ("title", "contains_all", ["fire", "Printer"]),
+        ("labels", "contains_all", ["hot", "now"]),
+        ("title", "longer", ["14"]),
+        ("title", "shorter", ["16"]),
+        ("impact", "at_least", ["2"]),
+        ("impact", "at_most", ["2.0"]),
+        ("impact", "between", ["2", "3"]),
+        ("impact", "not_between", ["3", "4"]),
+        ("opened", "between", ["2024-05-01", "2024-05-02"]),
+        ("title", "not_between", ["1", "2"]),
+        ("opened", "before", ["2024-05-02"]),
+        ("opened", "before", ["2024-05-01T14:01 Europe/Berlin"]),
+        ("opened", "after", ["2024-04-30"]),
+        ("opened", "after", ["2024-05-01T11:59:59"]),
+        ("opened", "on_day", ["2024-05-01"]),
+        ("opened", "on_day", ["2024-05-02 Pacific/Kiritimati"]),
+        ("opened", "not_on_day", ["2024-05-02"]),
+        ("opened", "within_last", ["2 hours"]),
+        ("opened", "within_last", ["120 minutes"]),
+        ("opened", "not_within_last", ["119 Minutes"]),
+        ("due", "within_next", ["3 days"]),
+        ("labels", "has_any", ["cold", "HOT"]),
+        ("labels", "not_has_any", ["cold", "urgent"]),
+        ("labels", "has_all", ["urgent-now", "hot"]),
+        ("labels", "not_has_all", ["hot", "cold"]),
+        ("priority", "has_all", ["1", "1 - critical"]),
+        ("labels", "count_is", ["2"]),
+        ("labels", "count_at_least", ["2"]),
+        ("labels", "count_at_most", ["2"]),
+        ("absent", "count_is", ["0"]),
+        ("vip", "is_true", []),
+        ("blocked", "is_false", []),
     ],
 )
 def test_condition_holds(path, operator, values):
@@ -122,6 +171,26 @@ def test_condition_holds(path, operator, values):
         ("labels", "equals", ["urgent"]),
         ("labels", "not_equals", ["hot"]),
         ("message", "starts_with", ["printer"]),
+        ("priority", "changed_from_to", ["3", ""]),
+        ("priority", "changed_from_to", ["", "2 - High"]),
+        ("title", "changed_from_to", ["", "Printer on Fire"]),
+        ("title", "contains_all", ["fire", "water"]),
+        ("title", "longer", ["15"]),
+        ("closed_at", "shorter", ["5"]),
+        ("impact", "between", ["3", "4"]),
+        ("opened", "before", ["2024-05-01"]),
+        ("opened", "after", ["2024-05-01"]),
+        ("opened", "after", ["2024-05-01T12:00"]),
+        ("impact", "after", ["2024-05-01"]),
+        ("opened", "on_day", ["2024-05-01 Pacific/Kiritimati"]),
+        ("due", "within_last", ["7 days"]),
+        ("opened", "within_next", ["7 days"]),
+        ("title", "within_last", ["7 days"]),
+        ("labels", "count_at_least", ["3"]),
+        ("labels", "count_at_most", ["1"]),
+        ("absent", "is_false", []),
+        ("title", "is_true", []),
+        ("vip", "is_false", []),
     ],
 )
 def test_condition_fails(path, operator, values):
@@ -141,6 +210,52 @@ def test_verdict_names_the_first_failure():
     verdict = evaluate([title, impact, Condition("absent", "exists")], CONTEXT)
 
     assert (verdict.matched, verdict.failed, verdict.actual) == (False, impact, 2)
+
+
+TITLE, HIGH, VIP = (
+    Condition("title", "exists"),
+    Condition("impact", "greater", "2"),
+    Condition("vip", "is_true"),
+)
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        (Group("all", (TITLE, VIP)), True),
+        (Group("all", (TITLE, HIGH)), False),
+        (Group("any", (HIGH, VIP)), True),
+        (Group("any", (HIGH, HIGH)), False),
+        (Group("none", (HIGH, HIGH)), True),
+        (Group("none", (HIGH, VIP)), False),
+        (Group("all", (Group("any", (HIGH, VIP)), Group("none", (HIGH,)))), True),
+    ],
+)
+def test_group_asks_for_all_any_or_none(group, expected):
+    assert evaluate([group], CONTEXT).matched is expected
+
+
+def test_verdict_names_the_condition_within_groups():
+    verdict = evaluate([TITLE, Group("all", (VIP, Group("all", (TITLE, HIGH))))], CONTEXT)
+
+    assert (verdict.failed, verdict.actual, verdict.place) == (HIGH, 2, (1, 1, 1))
+
+
+def test_verdict_on_any_names_every_branch():
+    group = Group("any", (HIGH, Group("all", (TITLE, Condition("title", "equals", "Flood")))))
+
+    verdict = evaluate([group], CONTEXT)
+
+    assert (verdict.failed, verdict.place) == (group, (0,))
+    assert [branch.actual for branch in verdict.branches] == [2, "Printer on Fire"]
+
+
+def test_verdict_on_none_names_what_holds():
+    group = Group("none", (HIGH, VIP))
+
+    verdict = evaluate([group], CONTEXT)
+
+    assert (verdict.failed, verdict.actual, verdict.place) == (group, True, (0, 1))
 
 
 def test_verdict_tells_missing_from_none():
@@ -174,11 +289,44 @@ CONTEXTS = st.fixed_dictionaries(
 WORDS = st.text(min_size=1, max_size=10).filter(str.strip)
 
 
-@pytest.mark.parametrize("positive", ["equals", "contains", "in", "exists"])
+NODES = st.recursive(
+    st.builds(lambda word: condition("title", "contains", word), WORDS),
+    lambda inner: st.builds(
+        Group, st.sampled_from(["all", "any", "none"]), st.lists(inner, min_size=1, max_size=3).map(tuple)
+    ),
+    max_leaves=6,
+)
+
+
+@given(CONTEXTS, st.lists(NODES, min_size=1, max_size=3).map(tuple))
+def test_none_of_a_group_is_not_any(context, nodes):
+    found = {kind: evaluate([Group(kind, nodes)], context).matched for kind in ("all", "any", "none")}
+
+    assert found["none"] is not found["any"]
+    assert found["all"] <= found["any"]
+    assert found["all"] == evaluate(nodes, context).matched == hold(nodes, context)
+
+
+OPERANDS = {
+    "between": ("1", "5"),
+    "on_day": ("2024-05-01 Europe/Berlin",),
+    "within_last": ("2 days",),
+    "regex": ("a+",),
+    "changed": (),
+    "exists": (),
+}
+"""What the operators that do not take any word are tried with."""
+
+
+@pytest.mark.parametrize(
+    "opposite", [operator for operator in OPERATORS.values() if operator.opposite_of], ids=lambda o: o.name
+)
 @given(CONTEXTS, WORDS)
-def test_negation_is_always_the_opposite(positive, context, word):
-    assert holds("title", positive, word, context=context) is not holds(
-        "title", f"not_{positive}", word, context=context
+def test_negation_is_always_the_opposite(opposite, context, word):
+    operand = OPERANDS.get(opposite.opposite_of, (word,))
+
+    assert holds("title", opposite.opposite_of, *operand, context=context) is not holds(
+        "title", opposite.name, *operand, context=context
     )
 
 
@@ -218,6 +366,73 @@ def test_numbers_are_greater_less_or_equal(mine, other):
     found = [holds("n", operator, str(other), context=context) for operator in ("greater", "equals", "less")]
 
     assert found == [mine > other, mine == other, mine < other]
+
+
+@given(CONTEXTS, st.decimals(allow_nan=False, allow_infinity=False))
+def test_at_least_and_at_most_include_equal(context, other):
+    number = str(other)
+
+    found = {operator: holds("title", operator, number, context=context) for operator in ORDERS}
+
+    assert found["at_least"] >= found["greater"]
+    assert found["at_most"] >= found["less"]
+    assert holds("title", "between", number, number, context=context) <= found["at_least"]
+
+
+ORDERS = ("greater", "at_least", "less", "at_most")
+
+
+@given(TIMES, TIMES)
+def test_time_is_before_after_or_the_same(mine, other):
+    context = {"attributes": {"at": mine}}
+
+    found = [holds("at", operator, other.isoformat(), context=context) for operator in ("before", "after")]
+
+    assert found == [mine < other, mine > other]
+
+
+@given(TIMES, st.dates(date(1, 1, 2), date(9999, 12, 30)), st.sampled_from(["UTC", "Europe/Berlin"]))
+def test_time_is_before_after_or_on_a_day(mine, day, zone):
+    context, written = {"attributes": {"at": mine}}, f"{day} {zone}"
+
+    found = [holds("at", operator, written, context=context) for operator in ("before", "on_day", "after")]
+
+    assert sum(found) == 1
+
+
+@given(CONTEXTS, st.integers(0, 5))
+def test_count_is_at_least_and_at_most(context, number):
+    at_least, at_most, exactly = (
+        holds("title", f"count_{name}", str(number), context=context)
+        for name in ("at_least", "at_most", "is")
+    )
+
+    assert exactly == (at_least and at_most)
+
+
+@given(CONTEXTS, WORDS, WORDS)
+def test_all_of_several_is_each_of_them(context, one, other):
+    for together, alone in (("has_all", "equals"), ("contains_all", "contains")):
+        each = holds("title", alone, one, context=context) and holds("title", alone, other, context=context)
+
+        assert holds("title", together, one, other, context=context) == each
+
+
+@given(CONTEXTS)
+def test_nothing_is_both_true_and_false(context):
+    context["attributes"]["title"] = None if isinstance(context["attributes"].get("title"), list) else "yes"
+
+    assert not (holds("title", "is_true", context=context) and holds("title", "is_false", context=context))
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)), st.integers(0, 90))
+def test_recent_counts_back_from_receipt(received, minutes):
+    context = {
+        "attributes": {"at": received - timedelta(minutes=minutes)},
+        "message": {"received_at": received},
+    }
+
+    assert holds("at", "within_last", "45 minutes", context=context) == (minutes <= 45)
 
 
 @given(TIMES, TIMES, st.integers(-14, 14))

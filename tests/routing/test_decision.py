@@ -1,6 +1,7 @@
 """What one message leads to: which rules match, what each carries over, which variables change."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -130,6 +131,15 @@ def test_routes_come_in_the_order_of_priority() -> None:
     assert [route.rule.rule_id for route in decision.routes] == [2, 1, 3, 4]
 
 
+def test_recent_counts_from_receipt() -> None:
+    recent = make_rule(conditions=(Condition("created_at", "within_last", "1 hour"),))
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    facts = make_facts(attributes={"created_at": noon}, received_at=noon + timedelta(minutes=30))
+
+    assert decide([recent], facts).fate is Fate.ROUTED
+    assert decide([recent], replace(facts, received_at=noon + timedelta(hours=2))).fate is Fate.UNMATCHED
+
+
 def test_drop_comes_before_routes_of_higher_priority() -> None:
     drop = make_rule(9, action="drop", target_endpoint_id=None, name="Ignore noise")
 
@@ -150,6 +160,38 @@ def test_drop_asks_neither_operation_nor_change() -> None:
     drop = make_rule(9, action="drop", target_endpoint_id=None, operations=frozenset({Operation.CREATE}))
 
     assert decide([drop], make_facts(Operation.DELETE, changed={})).fate is Fate.DROPPED
+
+
+@pytest.mark.parametrize(
+    ("operation", "facts", "fate"),
+    [
+        (Operation.CREATE, {}, Fate.UNMATCHED),
+        (Operation.UPDATE, {}, Fate.PROCESSED),
+        (Operation.CLOSE, {}, Fate.PROCESSED),
+        (Operation.DELETE, {}, Fate.UNMATCHED),
+        (Operation.COMMENT, TWO_COMMENTS, Fate.UNMATCHED),
+    ],
+)
+def test_process_only_acts_on_its_operations(operation: Operation, facts: dict[str, Any], fate: Fate) -> None:
+    process = make_rule(
+        action="process_only", target_endpoint_id=None, operations=frozenset({Operation.UPDATE})
+    )
+
+    assert decide([process], make_facts(operation, **facts)).fate is fate
+
+
+def test_condition_may_ask_other_tickets_and_the_state() -> None:
+    rule = make_rule(
+        conditions=(
+            Condition("participants.JIRA.attributes.status", "equals", "Open"),
+            Condition("participants.zendesk", "not_exists"),
+            Condition("conversation_state.tickets", "at_least", "2"),
+        )
+    )
+    facts = make_facts(participants={"jira": {"attributes": {"status": "open"}}}, state={"tickets": 2})
+
+    assert decide([rule], facts).fate is Fate.ROUTED
+    assert decide([rule], replace(facts, participants={})).fate is Fate.UNMATCHED
 
 
 def test_dropped_message_sets_no_variable() -> None:

@@ -1,6 +1,7 @@
 """The rule book: loads an environment's rules once, and again when something about them has changed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -8,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from endpoints.canonical import Operation
 from endpoints.models import Endpoint
+from routing import compiled, versions
 from routing.compiled import RoutingRule as CompiledRule
-from routing.models import RoutingRule, RuleVersion, TranslationRow, TranslationTable
-from routing.rules import RuleBook
+from routing.models import Condition, RoutingRule, RuleVersion, TranslationRow, TranslationTable
+from routing.rules import RuleBook, condition_trees
 from tests.conversations.world import make_table, publish
 from tests.factories import make_endpoint, make_rule
 
@@ -56,20 +58,20 @@ def test_published_rule_is_compiled_with_all_its_rows(source: Endpoint, target: 
         operations=["create"],
     )
 
-    [compiled] = candidates(RuleBook(), source)
+    [loaded] = candidates(RuleBook(), source)
 
-    assert (compiled.rule_id, compiled.priority, compiled.target_endpoint_id) == (rule.pk, 7, target.pk)
-    assert compiled.operations == {Operation.CREATE}
-    assert [(one.path, one.operator, one.values) for one in compiled.conditions] == [
+    assert (loaded.rule_id, loaded.priority, loaded.target_endpoint_id) == (rule.pk, 7, target.pk)
+    assert loaded.operations == {Operation.CREATE}
+    assert [(one.path, one.operator, one.values) for one in loaded.conditions] == [
         ("title", "exists", ()),
         ("priority", "in", ("1", "2")),
     ]
-    assert [row.target for row in (*compiled.variables, *compiled.outbound, *compiled.conversation)] == [
+    assert [row.target for row in (*loaded.variables, *loaded.outbound, *loaded.conversation)] == [
         "team",
         "priority",
         "last",
     ]
-    made = compiled.outbound[0].table
+    made = loaded.outbound[0].table
     assert made is not None
     assert (made.name, made.rows, made.unmapped, made.default) == (
         "Priorities",
@@ -109,10 +111,10 @@ def test_mapping_is_compiled_with_all_that_it_says(source: Endpoint, target: End
         ],
     )
 
-    [compiled] = candidates(RuleBook(), source)
+    [loaded] = candidates(RuleBook(), source)
 
-    translated, joined = compiled.outbound
-    assert compiled.rule_id == rule.pk
+    translated, joined = loaded.outbound
+    assert loaded.rule_id == rule.pk
     assert translated.targets == ("priority", "assignment_group")
     assert translated.table is not None
     assert translated.table.find_row([{"1"}, {"2"}]) == ("P1", "Majors")
@@ -125,10 +127,73 @@ def test_conditions_of_a_mapping_are_its_own(source: Endpoint, target: Endpoint)
     critical = {"path": "priority", "operator": "starts_with", "value": "1"}
     publish(source, target, [{"source": "title", "target": "title", "conditions": [critical]}])
 
-    [compiled] = candidates(RuleBook(), source)
+    [loaded] = candidates(RuleBook(), source)
 
-    assert compiled.conditions == ()
-    assert [condition.path for condition in compiled.outbound[0].conditions] == ["priority"]
+    assert loaded.conditions == ()
+    assert [condition.path for condition in loaded.outbound[0].conditions] == ["priority"]
+
+
+def conditions_of(rule: RoutingRule, *rows: dict[str, Any]) -> Any:
+    """A draft of the rule with these rows; `parent` is the number of an earlier one."""
+    version = versions.draft_of(rule)
+    made: list[Condition] = []
+    for position, row in enumerate(rows):
+        parent = made[row.pop("parent")] if "parent" in row else None
+        made.append(Condition.objects.create(version=version, position=position, parent=parent, **row))
+    return version.conditions.all()
+
+
+HAS_TITLE = {"path": "title", "operator": "exists"}
+
+
+def test_conditions_nest_as_their_rows_do(source: Endpoint, target: Endpoint) -> None:
+    rows = conditions_of(
+        publish(source, target),
+        HAS_TITLE,
+        {"group": "any"},
+        {"path": "impact", "operator": "equals", "value": "1", "parent": 1},
+        {"group": "none", "parent": 1},
+        {**HAS_TITLE, "parent": 3},
+    )
+
+    trees = condition_trees(rows)
+
+    title = compiled.Condition("title", "exists")
+    none, high = compiled.Group("none", (title,)), compiled.Condition("impact", "equals", "1")
+    assert trees == {None: (title, compiled.Group("any", (high, none)))}
+
+
+def test_conditions_of_a_mapping_are_apart(source: Endpoint, target: Endpoint) -> None:
+    rule = publish(source, target, [{"source": "title", "target": "title"}])
+    mapping = versions.draft_of(rule).mappings.get()
+
+    trees = condition_trees(conditions_of(rule, HAS_TITLE, {**HAS_TITLE, "mapping": mapping}))
+
+    title = compiled.Condition("title", "exists")
+    assert trees == {None: (title,), mapping.pk: (title,)}
+
+
+@pytest.mark.parametrize(
+    ("parents", "says"), [({1: 1}, "in itself"), ({1: 3, 3: 1}, "in itself"), ({1: 0}, "no group")]
+)
+def test_conditions_that_form_no_tree_are_refused(
+    source: Endpoint, target: Endpoint, parents: dict[int, int], says: str
+) -> None:
+    found = conditions_of(
+        publish(source, target),
+        HAS_TITLE,
+        {"group": "any"},
+        {**HAS_TITLE, "parent": 1},
+        {"group": "all", "parent": 1},
+        {**HAS_TITLE, "parent": 3},
+    )
+    rows = list(found)
+
+    for row, parent in parents.items():
+        rows[row].parent = rows[parent]
+
+    with pytest.raises(compiled.RuleError, match=says):
+        condition_trees(rows)
 
 
 def test_unchanged_rules_cost_one_small_query(source: Endpoint, target: Endpoint) -> None:
