@@ -6,16 +6,17 @@ be killed at any moment, run twice at once, and never makes anybody wait. What i
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 
 from conversations import queue
 from conversations.models import (
@@ -34,29 +35,33 @@ from conversations.models import (
 )
 from oneio.bulk import update_rows
 from oneio.identifiers import earliest
-from oneio.models import Environment
 
 RUN_SECONDS = 120.0
 PAUSE_SECONDS = 0.02
 ROWS_AT_ONCE = 500
 CONVERSATIONS_AT_ONCE = 20
 FILES_AT_ONCE = 10
-UNFINISHED_DELIVERIES = (*UNFINISHED, DeliveryState.DELAYED)
-FINISHED_DELIVERIES = tuple(set(DeliveryState) - set(UNFINISHED_DELIVERIES))
-FINISHED_MESSAGES = tuple(
-    set(MessageState) - {MessageState.RECEIVED, MessageState.HELD, MessageState.QUARANTINED}
-)
+OPEN = (*UNFINISHED, DeliveryState.DELAYED)
+PENDING = (MessageState.RECEIVED, MessageState.HELD, MessageState.QUARANTINED)
+Row: TypeAlias = tuple[Any, ...]
+"""A row's key, by which its table is walked, and what else its removal needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One sort of data: what is due before a moment, and how a batch of it is removed."""
+    """One sort of data: what is old enough, which of that is still needed, and how the rest is removed.
+
+    `old` gives rows in the order of `key`, by an index; `needed` gets their keys and is asked once they are
+    locked.
+    """
 
     name: str
     setting: str
-    due: Callable[[datetime], QuerySet[Any]]
-    remove: Callable[[Sequence[Any]], None]
+    old: Callable[[datetime], Any]
+    needed: Callable[[list[Any]], set[Any]]
+    remove: Callable[[list[Row]], None]
     at_once: int = ROWS_AT_ONCE
+    key: str = "pk"
 
     @property
     def days(self) -> int:
@@ -64,125 +69,135 @@ class Step:
         days: int = getattr(settings, self.setting)
         return days
 
-    def rows(self) -> QuerySet[Any]:
-        """What has been kept long enough, by the database's clock."""
-        return self.due(queue.database_now() - timedelta(days=self.days))
-
 
 def run(seconds: float = RUN_SECONDS) -> dict[str, int]:
     """Remove what is due, for `seconds` at most; the next run goes on. Returns how many of each sort."""
     deadline = time.monotonic() + seconds
-    return {step.name: _run(step, deadline) for step in STEPS if step.days}
+    return {step.name: _walk(step, deadline, remove=True) for step in STEPS if step.days}
 
 
 def due() -> dict[str, int]:
     """How many of each sort a run would remove."""
-    return {step.name: step.rows().count() for step in STEPS if step.days}
+    return {step.name: _walk(step, math.inf, remove=False) for step in STEPS if step.days}
 
 
-def _run(step: Step, deadline: float) -> int:
-    done = 0
+def _walk(step: Step, deadline: float, *, remove: bool) -> int:
+    """Batch after batch, each from where the last one ended: what is still needed is passed once a run."""
+    gone, after = 0, None
     while time.monotonic() < deadline:
-        removed = _remove_batch(step)
-        done += removed
-        if removed < step.at_once:
+        with queue.unsynchronised():
+            found = _next(step, after, lock=remove)
+            needed = step.needed([row[0] for row in found])
+            going = [row for row in found if row[0] not in needed]
+            if remove and going:
+                step.remove(going)
+        gone += len(going)
+        if len(found) < step.at_once:
             break
+        after = found[-1][0]
         time.sleep(PAUSE_SECONDS)
-    return done
+    return gone
 
 
-def _remove_batch(step: Step) -> int:
-    with queue.unsynchronised():
-        rows = step.rows().select_for_update(skip_locked=True, of=("self",))
-        keys = list(rows[: step.at_once])
-        if keys:
-            step.remove(keys)
-    return len(keys)
+def _next(step: Step, after: Any, *, lock: bool) -> list[Row]:
+    rows = step.old(queue.database_now() - timedelta(days=step.days)).order_by(step.key)
+    if after is not None:
+        rows = rows.filter(**{f"{step.key}__gt": after})
+    if lock:
+        rows = rows.select_for_update(skip_locked=True, of=("self",))
+    return list(rows[: step.at_once])
 
 
-def _bodies(before: datetime) -> QuerySet[Any]:
+def _bodies(before: datetime) -> Any:
     rows = MessageBody.objects.filter(emptied_at=None, pk__lt=earliest(before))
-    rows = rows.filter(~_open(message__body=OuterRef("pk")), message__state__in=FINISHED_MESSAGES)
-    due_rows: QuerySet[Any] = rows.order_by("pk").values_list("pk", "organization_id")
-    return due_rows
+    return rows.values_list("pk", "organization_id")
 
 
-def _empty_bodies(keys: Sequence[tuple[UUID, int]]) -> None:
+def _needed_bodies(keys: list[Any]) -> set[Any]:
+    rows = Message.objects.filter(Q(state__in=PENDING) | _open(message=OuterRef("pk")), body__in=keys)
+    return set(rows.values_list("body_id", flat=True))
+
+
+def _empty_bodies(rows: list[Row]) -> None:
     now = queue.database_now()
-    bodies = [MessageBody(id=pk, organization_id=organization, emptied_at=now) for pk, organization in keys]
+    bodies = [MessageBody(id=pk, organization_id=organization, emptied_at=now) for pk, organization in rows]
     update_rows(bodies, "raw", "parameters", "headers", "canonical", "problem", "emptied_at")
 
 
-def _contents(before: datetime) -> QuerySet[Any]:
+def _contents(before: datetime) -> Any:
     rows = DeliveryContent.objects.filter(emptied_at=None, pk__lt=earliest(before))
-    rows = rows.filter(delivery__state__in=FINISHED_DELIVERIES)
-    due_rows: QuerySet[Any] = rows.order_by("pk").values_list("pk", "organization_id")
-    return due_rows
+    return rows.values_list("pk", "organization_id")
 
 
-def _empty_contents(keys: Sequence[tuple[UUID, int]]) -> None:
+def _needed_contents(keys: list[Any]) -> set[Any]:
+    rows = Delivery.objects.filter(content__in=keys, state__in=OPEN)
+    return set(rows.values_list("content_id", flat=True))
+
+
+def _empty_contents(rows: list[Row]) -> None:
     now = queue.database_now()
-    rows = [DeliveryContent(id=pk, organization_id=organization, emptied_at=now) for pk, organization in keys]
-    update_rows(rows, "snapshot", "overrides", "problem", "emptied_at")
-    tries = Attempt.objects.filter(delivery__content__in=[row.pk for row in rows])
-    told = Q(request__isnull=False) | Q(answer__isnull=False) | Q(detail__isnull=False)
-    tries.filter(told).update(request=None, answer=None, detail=None)
+    contents = [DeliveryContent(id=pk, organization_id=owner, emptied_at=now) for pk, owner in rows]
+    update_rows(contents, "snapshot", "overrides", "problem", "emptied_at")
+    tries = Attempt.objects.filter(delivery__content__in=[row.pk for row in contents])
+    told = Q(request__isnull=False) | Q(detail__isnull=False)
+    tries.filter(told).update(request=None, detail=None)
 
 
-def _files(before: datetime) -> QuerySet[Any]:
+def _files(before: datetime) -> Any:
     rows = Attachment.objects.filter(emptied_at=None, complete=True, pk__lt=earliest(before))
-    rows = rows.filter(~_open(conversation=OuterRef("conversation"))).exclude(
-        Q(message__isnull=False) & ~Q(message__state__in=FINISHED_MESSAGES)
-    )
-    due_rows: QuerySet[Any] = rows.order_by("pk").values_list("pk", flat=True)
-    return due_rows
+    return rows.values_list("pk")
 
 
-def _empty_files(keys: Sequence[UUID]) -> None:
+def _needed_files(keys: list[Any]) -> set[Any]:
+    waits = Q(message__state__in=PENDING) | _open(conversation=OuterRef("conversation"))
+    return set(Attachment.objects.filter(waits, pk__in=keys).values_list("pk", flat=True))
+
+
+def _empty_files(rows: list[Row]) -> None:
+    keys = [pk for (pk,) in rows]
     AttachmentChunk.objects.filter(attachment__in=keys).delete()
     Attachment.objects.filter(pk__in=keys).update(emptied_at=queue.database_now())
 
 
-def _silent(before: datetime) -> QuerySet[Any]:
+def _silent(before: datetime) -> Any:
     """Conversations of which nobody has heard since. Whoever adds to one locks it and moves its time, so
     what is added meanwhile saves it."""
-    waiting = Message.objects.filter(conversation=OuterRef("pk")).exclude(state__in=FINISHED_MESSAGES)
-    environments = list(Environment.objects.values_list("pk", flat=True))  # the index begins with it
-    rows = Conversation.objects.filter(environment__in=environments, last_activity_at__lt=before)
-    rows = rows.filter(~_open(conversation=OuterRef("pk")), ~Exists(waiting))
-    due_rows: QuerySet[Any] = rows.order_by("last_activity_at").values_list("pk", flat=True)
-    return due_rows
+    rows = Conversation.objects.filter(pk__lt=earliest(before), last_activity_at__lt=before)
+    return rows.values_list("pk")
 
 
-def _delete_conversations(keys: Sequence[UUID]) -> None:
-    lanes = Lane.objects.filter(conversation__in=keys).values_list("pk", flat=True)
-    queue.lock_lanes(lanes)
+def _busy(keys: list[Any]) -> set[Any]:
+    open_ones = Delivery.objects.filter(conversation__in=keys, state__in=OPEN)
+    pending = Message.objects.filter(conversation__in=keys, state__in=PENDING)
+    return {key for rows in (open_ones, pending) for key in rows.values_list("conversation_id", flat=True)}
+
+
+def _delete_conversations(rows: list[Row]) -> None:
+    keys = [pk for (pk,) in rows]
+    queue.lock_lanes(Lane.objects.filter(conversation__in=keys).values_list("pk", flat=True))
     messages = Message.objects.filter(conversation__in=keys).values_list("pk", flat=True)
     _delete(list(messages), keys)
 
 
-def _strays(before: datetime) -> QuerySet[Any]:
+def _strays(before: datetime) -> Any:
     rows = Message.objects.filter(conversation=None, body_id__lt=earliest(before))
-    due_rows: QuerySet[Any] = (
-        rows.filter(state__in=FINISHED_MESSAGES).order_by("body_id").values_list("pk", flat=True)
-    )
-    return due_rows
+    return rows.values_list("body_id", "pk")
 
 
-def _delete_messages(keys: Sequence[int]) -> None:
-    _delete(keys, [])
+def _delete_messages(rows: list[Row]) -> None:
+    _delete([pk for _, pk in rows], [])
 
 
-def _delete(messages: Sequence[int], conversations: Sequence[UUID]) -> None:
+def _delete(messages: list[int], conversations: list[UUID]) -> None:
     """Delete messages and conversations with all that hangs on them."""
-    keys: dict[str, Any] = {"messages": list(messages), "conversations": list(conversations)}
+    keys: dict[str, Any] = {"messages": messages, "conversations": conversations}
     with connection.cursor() as cursor:
         for statement in _DELETIONS:
             cursor.execute(statement, keys)
 
 
 def _open(**where: OuterRef) -> Exists:
-    return Exists(Delivery.objects.filter(state__in=UNFINISHED_DELIVERIES, **where))
+    return Exists(Delivery.objects.filter(state__in=OPEN, **where))
 
 
 _HANGING = "message_id = ANY(%(messages)s) OR conversation_id = ANY(%(conversations)s::uuid[])"
@@ -205,9 +220,16 @@ _DELETIONS = (
 )
 _CONTENTS, _CONVERSATIONS = "RETENTION_CONTENT_DAYS", "RETENTION_CONVERSATION_DAYS"
 STEPS = (
-    Step("what messages said", _CONTENTS, _bodies, _empty_bodies),
-    Step("what deliveries carried", _CONTENTS, _contents, _empty_contents),
-    Step("files", _CONTENTS, _files, _empty_files, FILES_AT_ONCE),
-    Step("conversations", _CONVERSATIONS, _silent, _delete_conversations, CONVERSATIONS_AT_ONCE),
-    Step("messages without a conversation", _CONVERSATIONS, _strays, _delete_messages),
+    Step("what messages said", _CONTENTS, _bodies, _needed_bodies, _empty_bodies),
+    Step("what deliveries carried", _CONTENTS, _contents, _needed_contents, _empty_contents),
+    Step("files", _CONTENTS, _files, _needed_files, _empty_files, FILES_AT_ONCE),
+    Step("conversations", _CONVERSATIONS, _silent, _busy, _delete_conversations, CONVERSATIONS_AT_ONCE),
+    Step(
+        "messages without a conversation",
+        _CONVERSATIONS,
+        _strays,
+        _needed_bodies,
+        _delete_messages,
+        key="body_id",
+    ),
 )

@@ -1,6 +1,7 @@
 """Retention: what is old goes, what is unfinished stays, and nothing breaks because of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -37,9 +38,15 @@ from oneio.admin.page import url_of
 from oneio.crypto import Undecryptable
 from oneio.identifiers import earliest
 from routing.rules import RuleBook
-from tests.conversations.workers import other_worker
+from tests.conversations.workers import at_once, other_worker
 from tests.conversations.world import Line
-from tests.factories import make_delivery, make_endpoint, make_message, make_participant
+from tests.factories import (
+    make_conversation,
+    make_delivery,
+    make_endpoint,
+    make_message,
+    make_participant,
+)
 
 pytestmark = pytest.mark.django_db
 OLD = timedelta(days=31)
@@ -67,8 +74,10 @@ def aged(message: Message, age: timedelta = OLD) -> Message:
 
 def old_delivery(state: str = "delivered", age: timedelta = OLD, **fields: Any) -> Delivery:
     """A delivery of an old message, with content as old and one try."""
-    delivery = make_delivery(state=state, snapshot={"changed": {"a": "b"}}, **fields)
-    aged(delivery.message, age)
+    source = make_endpoint()
+    conversation = make_conversation(source.environment, pk=old_id(age))
+    message = aged(make_message(source, state=MessageState.ROUTED, conversation=conversation), age)
+    delivery = make_delivery(message, state=state, snapshot={"changed": {"a": "b"}}, **fields)
     content = DeliveryContent.objects.create(
         pk=old_id(age), organization_id=delivery.organization_id, snapshot={"changed": {"a": "b"}}
     )
@@ -204,14 +213,46 @@ def test_zero_days_keep_for_ever(settings: Settings) -> None:
     assert DeliveryContent.objects.get(delivery=delivery).emptied_at is None
 
 
-def test_many_rows_go_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "STEPS", (retention.Step("x", "RETENTION_CONTENT_DAYS", retention._bodies,
-                                                            retention._empty_bodies, 2),))  # fmt: skip
-    for _ in range(5):
-        aged(make_message(state=MessageState.UNMATCHED))
+def in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "STEPS", [replace(step, at_once=2) for step in retention.STEPS])
 
-    assert retention.run() == {"x": 5}
-    assert retention.run() == {"x": 0}
+
+def test_many_rows_go_in_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_small_batches(monkeypatch)
+    for _ in range(5):
+        aged(make_message(state=MessageState.UNMATCHED), ANCIENT)
+
+    assert retention.due()["what messages said"] == 5
+    gone = retention.run()
+
+    assert (gone["what messages said"], gone["messages without a conversation"]) == (5, 5)
+    assert set(retention.run().values()) == {0}
+
+
+def test_what_is_still_needed_does_not_stop_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_small_batches(monkeypatch)
+    for _ in range(3):
+        old_delivery("held", ANCIENT + OLD, hold_reason="refused")
+    last = old_delivery(age=ANCIENT)
+
+    retention.run()
+
+    assert Delivery.objects.count() == 3
+    assert not Conversation.objects.filter(pk=last.conversation_id).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_runs_at_once_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_small_batches(monkeypatch)
+    for _ in range(9):
+        old_delivery(age=ANCIENT)
+
+    one, other = at_once(retention.run)
+
+    retention.run()
+    assert one["conversations"] + other["conversations"] <= 9
+    assert not Conversation.objects.exists()
+    assert not DeliveryContent.objects.exists()
 
 
 def test_run_ends_when_its_time_is_over() -> None:
@@ -273,8 +314,9 @@ def test_command_says_how_much_goes(option: str, left: bytes | None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_later_update_of_a_forgotten_ticket_opens_a_conversation(
-    line: Line, work: Callable[..., None]
+    line: Line, work: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retention, "earliest", lambda _: UUID(int=2**128 - 1))  # as if made long ago
     line.join()
     line.incident("a" * 32)
     work()
