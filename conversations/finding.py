@@ -8,21 +8,45 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
-
-from conversations.models import (
-    UNDER_WAY,
-    Conversation,
-    Delivery,
-    Message,
-    MessageState,
-    Participant,
-    RemoteItem,
-)
+from conversations.models import Conversation, Delivery, Message, Participant, RemoteItem
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
-from oneio.bulk import insert_rows, update_rows
+from oneio.bulk import fetch_rows, insert_rows, update_rows
+from oneio.statements import bigints, every, texts, uuids
+
+_EFFECTS = """
+    SELECT effect_key, conversation_id FROM conversations_delivery
+    WHERE endpoint_id = %s AND effect_key = ANY(%s)
+"""
+# Entity types are named, too, because they come before the external id in the index.
+_KNOWN = """
+    SELECT conversation_id FROM conversations_participant
+    WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
+"""
+_OWN = """
+    WHERE endpoint_id = %s
+      AND (entity_type_id = ANY(%s) AND external_id = ANY(%s) OR conversation_id = ANY(%s))
+    ORDER BY id FOR NO KEY UPDATE
+"""
+_ITEMS = """
+    SELECT i.participant_id, i.kind, i.remote_id FROM conversations_participant p
+    JOIN conversations_remoteitem i ON i.participant_id = p.id
+    WHERE p.id = ANY(%s) AND i.kind IN ('comment', 'attachment') AND i.remote_id = ANY(%s)
+"""
+_UNDER_WAY = """
+    SELECT d.conversation_id, d.first_tried_at, EXISTS (
+        SELECT FROM conversations_participant p
+        WHERE p.conversation_id = d.conversation_id AND p.endpoint_id = d.endpoint_id
+          AND p.external_id IS NULL
+    )
+    FROM conversations_delivery d
+    WHERE d.endpoint_id = %s AND d.state IN ('sending', 'verifying') AND d.first_tried_at IS NOT NULL
+"""
+_POSTPONED = """
+    SELECT entity_type, external_id, id FROM conversations_message
+    WHERE endpoint_id = %s AND state = 'received' AND wake_at > now() AND external_id = ANY(%s)
+"""
+_LOCKED = "WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
 
 class OverlapsOurOwnWork(Exception):
@@ -41,9 +65,13 @@ class Acquaintance:
     """Who takes part in which conversation, for one batch of one endpoint's messages."""
 
     def __init__(
-        self, endpoint: LoadedEndpoint, messages: Sequence[tuple[Message, CanonicalMessage]]
+        self,
+        endpoint: LoadedEndpoint,
+        messages: Sequence[tuple[Message, CanonicalMessage]],
+        now: datetime,
     ) -> None:
         self.endpoint = endpoint
+        self.now = now
         canonicals = [canonical for _, canonical in messages]
         # First: a request that ends after this look has left its ids where the next looks find them.
         self._under_way = self._load_under_way()
@@ -116,26 +144,27 @@ class Acquaintance:
         heard = [participant for participant in self._known.values() if participant.pk not in new]
         update_rows(heard, "shadow", "external_id", "number", "link")
         insert_rows(self._heard, ignore_conflicts=True)
-        changed = [c for c in self._conversations.values() if c not in self._new_conversations]
-        update_rows(changed, "variables")
-        Conversation.objects.filter(pk__in=[c.pk for c in changed]).update(last_activity_at=Now())
+        made = {conversation.pk for conversation in self._new_conversations}
+        changed = [one for one in self._conversations.values() if one.pk not in made]
+        for conversation in changed:
+            conversation.last_activity_at = self.now
+        update_rows(changed, "variables", "last_activity_at")
 
     def _lock_all(self, canonicals: list[CanonicalMessage]) -> None:
         """Lock the conversations, then this endpoint's participants in them, each in the order of ids."""
-        ids = {canonical.external_id for canonical in canonicals}
         keys = {canonical.effect_key for canonical in canonicals if canonical.effect_key}
-        ours = Delivery.objects.filter(endpoint_id=self.endpoint.id, effect_key__in=keys) if keys else None
-        self._by_effect = dict(ours.values_list("effect_key", "conversation_id")) if ours else {}
-        own = Participant.objects.filter(endpoint_id=self.endpoint.id)
-        known = own.filter(external_id__in=ids).values_list("conversation_id", flat=True)
+        self._by_effect: dict[str, UUID] = (
+            dict(every(_EFFECTS, [self.endpoint.id, texts(keys)])) if keys else {}
+        )
+        external_ids = texts({canonical.external_id for canonical in canonicals})
+        own = [self.endpoint.id, bigints(self.endpoint.entity_ids.values()), external_ids]
+        known = [row[0] for row in every(_KNOWN, own)]
         self._conversations = _lock_conversations([*known, *self._by_effect.values()])
-        self._own = self._lock_own(own, ids) if self._conversations else []
+        self._own: list[Participant] = []
+        if self._conversations:
+            self._own = fetch_rows(Participant, _OWN, [*own, uuids(self._conversations)])
         late = [row.conversation_id for row in self._own if row.conversation_id not in self._conversations]
         self._conversations |= _lock_conversations(late)
-
-    def _lock_own(self, own: QuerySet[Participant], external_ids: set[str]) -> list[Participant]:
-        wanted = Q(external_id__in=external_ids) | Q(conversation__in=list(self._conversations))
-        return list(own.filter(wanted).select_for_update(no_key=True).order_by("pk"))
 
     def _load_participants(self) -> None:
         names = {pk: name for name, pk in self.endpoint.entity_ids.items()}
@@ -144,7 +173,10 @@ class Acquaintance:
         }
         self._participants: dict[UUID, dict[int, Participant]] = defaultdict(dict)
         own = {participant.pk: participant for participant in self._own}
-        for row in Participant.objects.filter(conversation__in=list(self._conversations)).order_by("pk"):
+        if not self._conversations:
+            return
+        present = "WHERE conversation_id = ANY(%s) ORDER BY id"
+        for row in fetch_rows(Participant, present, [uuids(self._conversations)]):
             self._participants[row.conversation_id][row.endpoint_id] = own.get(row.pk, row)
 
     def _load_items(self, canonicals: list[CanonicalMessage]) -> dict[UUID, set[tuple[str, str]]]:
@@ -152,24 +184,15 @@ class Acquaintance:
         items: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
         ids = {comment.id for canonical in canonicals for comment in canonical.comments}
         ids |= {file.id for canonical in canonicals for file in canonical.attachments}
-        if ids:
-            rows = RemoteItem.objects.filter(participant__endpoint_id=self.endpoint.id, remote_id__in=ids)
-            for participant_id, kind, remote_id in rows.values_list("participant_id", "kind", "remote_id"):
+        if ids and self._own:
+            own = uuids(participant.pk for participant in self._own)
+            for participant_id, kind, remote_id in every(_ITEMS, [own, texts(ids)]):
                 items[participant_id].add((kind, remote_id))
         return items
 
     def _load_under_way(self) -> UnderWay:
         under_way = UnderWay()
-        uncreated = Participant.objects.filter(
-            endpoint_id=self.endpoint.id, conversation_id=OuterRef("conversation_id"), external_id=None
-        )
-        rows = Delivery.objects.filter(
-            endpoint_id=self.endpoint.id, state__in=UNDER_WAY, first_tried_at__isnull=False
-        ).annotate(creates=Exists(uncreated))
-        for conversation_id, since, creates in rows.values_list(
-            "conversation_id", "first_tried_at", "creates"
-        ):
-            assert since is not None
+        for conversation_id, since, creates in every(_UNDER_WAY, [self.endpoint.id]):
             (under_way.creates if creates else under_way.comments[conversation_id]).append(since)
         return under_way
 
@@ -177,13 +200,8 @@ class Acquaintance:
         self, messages: Sequence[tuple[Message, CanonicalMessage]]
     ) -> dict[tuple[str, str], list[int]]:
         postponed: dict[tuple[str, str], list[int]] = defaultdict(list)
-        rows = Message.objects.filter(
-            endpoint_id=self.endpoint.id,
-            state=MessageState.RECEIVED,
-            wake_at__gt=Now(),
-            external_id__in={canonical.external_id for _, canonical in messages},
-        )
-        for entity, external_id, pk in rows.values_list("entity_type", "external_id", "pk"):
+        external_ids = texts({canonical.external_id for _, canonical in messages})
+        for entity, external_id, pk in every(_POSTPONED, [self.endpoint.id, external_ids]):
             postponed[entity, external_id].append(pk)
         return postponed
 
@@ -240,5 +258,4 @@ class Acquaintance:
 def _lock_conversations(ids: Sequence[UUID]) -> dict[UUID, Conversation]:
     if not ids:
         return {}
-    rows = Conversation.objects.filter(pk__in=ids).select_for_update(no_key=True).order_by("pk")
-    return {row.pk: row for row in rows}
+    return {row.pk: row for row in fetch_rows(Conversation, _LOCKED, [uuids(ids)])}

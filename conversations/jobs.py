@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, When
 from django.db.models.functions import Coalesce, Now
 
 from conversations import queue
@@ -14,8 +16,10 @@ from conversations.models import (
     UNFINISHED,
     Attempt,
     Delivery,
+    DeliveryContent,
     DeliveryState,
     HoldReason,
+    MessageBody,
     Participant,
 )
 from conversations.queue import CRASHES_MEAN_HELD, LaneClaim
@@ -24,9 +28,92 @@ from endpoints.adapters.base import Reference
 from endpoints.canonical import decode_attributes
 from endpoints.configs import LoadedEndpoint
 from endpoints.outcomes import Failure, Result
-from oneio.bulk import insert_rows
+from oneio.fields import EncryptedField
+from oneio.identifiers import uuid7
+from oneio.statements import bigints, every, execute, one, texts, uuids
 from routing.compiled import RoutingRule
 from routing.rules import Rules, version_of
+
+_COLUMNS = """
+    d.lane_id, d.id, d.state, d.organization_id, d.conversation_id, d.rule_id, d.rule_version_id,
+    d.endpoint_id, d.entity_type_id, d.part, d.effect_key, COALESCE(d.first_tried_at, now()),
+    m.endpoint_id, d.content_id, c.snapshot, c.overrides, b.id, b.canonical,
+    c.emptied_at IS NOT NULL OR b.emptied_at IS NOT NULL
+"""
+_PAYLOADS = """
+    JOIN conversations_deliverycontent c ON c.id = d.content_id
+    JOIN conversations_message m ON m.id = d.message_id
+    JOIN conversations_messagebody b ON b.id = m.response_id
+"""
+_HEAD = f"SELECT {_COLUMNS} FROM conversations_delivery d {_PAYLOADS} WHERE d.id = %s"
+_HEADS = f"""
+    SELECT {_COLUMNS} FROM unnest(%s::bigint[]) AS lane(id) CROSS JOIN LATERAL (
+        SELECT * FROM conversations_delivery d
+        WHERE d.lane_id = lane.id AND d.state IN {tuple(state.value for state in UNFINISHED)}
+        ORDER BY d.id LIMIT 1
+    ) d {_PAYLOADS} WHERE d.state <> 'held'
+"""
+_PARTICIPANTS = """
+    SELECT conversation_id, endpoint_id, id, organization_id, external_id, number, link, shadow
+    FROM conversations_participant WHERE conversation_id = ANY(%s)
+"""
+_SENDING = """
+    UPDATE conversations_delivery
+    SET state = 'sending', state_since = now(), first_tried_at = COALESCE(first_tried_at, now())
+    WHERE id = ANY(%s)
+"""
+_ATTEMPTS = """
+    INSERT INTO conversations_attempt
+        (id, organization_id, delivery_id, rule_version_id, purpose, token, result, failure, code)
+    SELECT id, organization, delivery, version, purpose, token, '', '', ''
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[])
+        AS attempt(id, organization, delivery, version, purpose, token)
+"""
+_SNAPSHOT: Any = DeliveryContent._meta.get_field("snapshot")
+_OVERRIDES: Any = DeliveryContent._meta.get_field("overrides")
+_CANONICAL: Any = MessageBody._meta.get_field("canonical")
+_SHADOW: Any = Participant._meta.get_field("shadow")
+
+
+class Head(NamedTuple):
+    """A lane's lowest unfinished delivery, with what it takes to send it; payloads as they are stored."""
+
+    lane_id: int
+    id: int
+    state: str
+    organization_id: int
+    conversation_id: UUID
+    rule_id: int
+    rule_version_id: int | None
+    endpoint_id: int
+    entity_type_id: int
+    part: str
+    effect_key: str
+    since: datetime
+    source_id: int
+    content_id: UUID
+    snapshot: bytes
+    overrides: bytes | None
+    body_id: UUID
+    canonical: bytes | None
+    emptied: bool
+
+
+class Side(NamedTuple):
+    """A conversation's ticket in one endpoint, its shadow as it is stored."""
+
+    id: UUID
+    organization_id: int
+    external_id: str | None
+    number: str
+    link: str
+    shadow: bytes
+
+    def reference(self) -> Reference | None:
+        """How its system names the ticket; None where there is none yet."""
+        if self.external_id is None:
+            return None
+        return Reference(self.external_id, self.number, self.link)
 
 
 def prepare(claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules) -> list[Job]:
@@ -34,7 +121,7 @@ def prepare(claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules)
     heads = _heads(claims)
     _give_back([claim for claim in claims if claim.lane_id not in heads])
     workable = _without_unworkable(claims, heads, rules)
-    _close_orphaned([delivery for _, delivery in workable])
+    _close_orphaned([head for _, head in workable])
     jobs = _jobs(workable, endpoint, rules)
     _mark_under_way(jobs)
     return jobs
@@ -42,18 +129,17 @@ def prepare(claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules)
 
 def rehearse(delivery: Delivery, endpoint: LoadedEndpoint, rules: Rules) -> Job | None:
     """The job that this delivery would be, without a claim; None where its rule cannot be run."""
-    if _rule_of(delivery, rules) is None:
+    head = Head(*one(_HEAD, [delivery.pk]))
+    if _rule_of(head, rules) is None:
         return None
-    [job] = _jobs([(LaneClaim(delivery.lane_id, 0, endpoint.id, 0), delivery)], endpoint, rules)
+    [job] = _jobs([(LaneClaim(head.lane_id, 0, endpoint.id, 0), head)], endpoint, rules)
     return job
 
 
-def _heads(claims: Sequence[LaneClaim]) -> dict[int, Delivery]:
-    """Lane id → its lowest unfinished delivery."""
-    rows = Delivery.objects.filter(lane_id__in=[claim.lane_id for claim in claims], state__in=UNFINISHED)
-    rows = rows.order_by("lane_id", "id").distinct("lane_id")
-    found = {row.lane_id: row for row in rows.select_related("content", "message__body")}
-    return {lane: row for lane, row in found.items() if row.state != DeliveryState.HELD}
+def _heads(claims: Sequence[LaneClaim]) -> dict[int, Head]:
+    """Lane id → its lowest unfinished delivery; without the lanes whose head is held, or that have none."""
+    rows = every(_HEADS, [bigints(claim.lane_id for claim in claims)])
+    return {row[0]: Head(*row) for row in rows}
 
 
 def _give_back(claims: Sequence[LaneClaim]) -> None:
@@ -62,14 +148,14 @@ def _give_back(claims: Sequence[LaneClaim]) -> None:
 
 
 def _without_unworkable(
-    claims: Sequence[LaneClaim], heads: dict[int, Delivery], rules: Rules
-) -> list[tuple[LaneClaim, Delivery]]:
+    claims: Sequence[LaneClaim], heads: dict[int, Head], rules: Rules
+) -> list[tuple[LaneClaim, Head]]:
     """Hold the heads with which workers died too often, and those whose rule cannot be run."""
     present = [(claim, heads[claim.lane_id]) for claim in claims if claim.lane_id in heads]
     held = {claim.lane_id: reason for claim, head in present if (reason := _unworkable(claim, head, rules))}
     _close_orphaned([heads[lane_id] for lane_id in held])
     for lane_id, reason in held.items():
-        Delivery.objects.filter(pk=heads[lane_id].pk).update(
+        Delivery.objects.filter(pk=heads[lane_id].id).update(
             state=DeliveryState.HELD,
             hold_reason=reason,
             state_since=Now(),
@@ -82,113 +168,113 @@ def _without_unworkable(
     return [(claim, head) for claim, head in present if claim.lane_id not in held]
 
 
-def _unworkable(claim: LaneClaim, head: Delivery, rules: Rules) -> HoldReason | None:
+def _unworkable(claim: LaneClaim, head: Head, rules: Rules) -> HoldReason | None:
     if claim.deaths >= CRASHES_MEAN_HELD:
         return HoldReason.CRASHED
-    if head.message.body.emptied_at or head.content.emptied_at:
+    if head.emptied:
         return HoldReason.EXPIRED
     return None if _rule_of(head, rules) else HoldReason.MAPPING
 
 
-def _rule_of(delivery: Delivery, rules: Rules) -> RoutingRule | None:
+def _rule_of(head: Head, rules: Rules) -> RoutingRule | None:
     """The rule's current version, or the one that a person chose."""
-    if delivery.rule_version_id is None:
-        return rules.by_id.get(delivery.rule_id)
-    return version_of(delivery.rule_version_id)
+    if head.rule_version_id is None:
+        return rules.by_id.get(head.rule_id)
+    return version_of(head.rule_version_id)
 
 
-def _close_orphaned(deliveries: Sequence[Delivery]) -> None:
+def _close_orphaned(heads: Sequence[Head]) -> None:
     """A worker died or stood still with these: whether their requests arrived is unknown.
 
     Those that were being sent are looked up first; the unknown is never blindly repeated.
     """
-    orphaned = [d for d in deliveries if d.state == DeliveryState.SENDING]
-    looked_up = [d for d in deliveries if d.state == DeliveryState.VERIFYING]
-    if not orphaned and not looked_up:
-        return
-    Attempt.objects.filter(delivery__in=[*orphaned, *looked_up], ended_at=None).update(
-        ended_at=Now(), result=Result.UNKNOWN, failure=Failure.UNKNOWN, code="worker_died"
-    )
-    for delivery in orphaned:
-        delivery.state = DeliveryState.VERIFYING
-
-
-def _jobs(
-    workable: Sequence[tuple[LaneClaim, Delivery]], endpoint: LoadedEndpoint, rules: Rules
-) -> list[Job]:
-    participants = _participants([delivery.conversation_id for _, delivery in workable])
-    names = {pk: name for name, pk in endpoint.entity_ids.items()}
-    now = queue.database_now()
-    jobs = []
-    for claim, delivery in workable:
-        present = participants[delivery.conversation_id]
-        target, source = present[delivery.endpoint_id], _partner(delivery, present)
-        entity = endpoint.config.entity(names[delivery.entity_type_id])
-        rule = _rule_of(delivery, rules)
-        assert entity is not None
-        assert rule is not None
-        jobs.append(
-            Job(
-                claim=claim,
-                delivery_id=delivery.pk,
-                attempt_id=Attempt._meta.pk.get_default(),
-                look_up=delivery.state == DeliveryState.VERIFYING,
-                part=delivery.part,
-                effect_key=delivery.effect_key,
-                endpoint=endpoint,
-                entity=entity,
-                rule=rule,
-                canonical=delivery.message.body.canonical,
-                snapshot=delivery.content.snapshot,
-                target=_reference(target),
-                shadow=target.shadow,
-                partner=_reference(source) if source else None,
-                since=delivery.first_tried_at or now,
-                overrides=decode_attributes(delivery.content.overrides or {}),
-            )
+    interrupted = [head.id for head in heads if head.state in UNDER_WAY]
+    if interrupted:
+        Attempt.objects.filter(delivery__in=interrupted, ended_at=None).update(
+            ended_at=Now(), result=Result.UNKNOWN, failure=Failure.UNKNOWN, code="worker_died"
         )
-    return jobs
 
 
-def _participants(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[int, Participant]]:
-    found: dict[UUID, dict[int, Participant]] = {pk: {} for pk in conversation_ids}
-    for row in Participant.objects.filter(conversation_id__in=conversation_ids):
-        found[row.conversation_id][row.endpoint_id] = row
+def _jobs(workable: Sequence[tuple[LaneClaim, Head]], endpoint: LoadedEndpoint, rules: Rules) -> list[Job]:
+    sides = _sides([head.conversation_id for _, head in workable])
+    names = {pk: name for name, pk in endpoint.entity_ids.items()}
+    return [
+        _job(claim, head, endpoint, names[head.entity_type_id], rules, sides[head.conversation_id])
+        for claim, head in workable
+    ]
+
+
+def _job(
+    claim: LaneClaim,
+    head: Head,
+    endpoint: LoadedEndpoint,
+    entity_name: str,
+    rules: Rules,
+    sides: dict[int, Side],
+) -> Job:
+    snapshot = _opened(_SNAPSHOT, head.snapshot, head.organization_id, head.content_id)
+    target, source = sides[head.endpoint_id], _partner(head, snapshot, sides)
+    entity, rule = endpoint.config.entity(entity_name), _rule_of(head, rules)
+    overrides = _opened(_OVERRIDES, head.overrides, head.organization_id, head.content_id)
+    assert entity is not None
+    assert rule is not None
+    return Job(
+        claim=claim,
+        delivery_id=head.id,
+        conversation_id=head.conversation_id,
+        attempt_id=uuid7(),
+        look_up=head.state in UNDER_WAY,
+        part=head.part,
+        effect_key=head.effect_key,
+        endpoint=endpoint,
+        entity=entity,
+        rule=rule,
+        canonical=_opened(_CANONICAL, head.canonical, head.organization_id, head.body_id),
+        snapshot=snapshot,
+        target=target.reference(),
+        shadow=_opened(_SHADOW, target.shadow, target.organization_id, target.id),
+        partner=source.reference() if source else None,
+        since=head.since,
+        overrides=decode_attributes(overrides or {}),
+    )
+
+
+def _opened(field: EncryptedField, stored: bytes | None, organization_id: int, key: UUID) -> Any:
+    return None if stored is None else field.open_at(stored, organization_id, key)
+
+
+def _sides(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[int, Side]]:
+    """Conversation → endpoint id → its ticket there."""
+    found: dict[UUID, dict[int, Side]] = {pk: {} for pk in conversation_ids}
+    for conversation_id, endpoint_id, *side in every(_PARTICIPANTS, [uuids(found)]):
+        found[conversation_id][endpoint_id] = Side(*side)
     return found
 
 
-def _partner(delivery: Delivery, present: dict[int, Participant]) -> Participant | None:
+def _partner(head: Head, snapshot: dict[str, Any], sides: dict[int, Side]) -> Side | None:
     """The ticket that this one is about to its reader: where the message came from, or, for a number
     written back, the ticket that was created because of it."""
-    if delivery.message.endpoint_id != delivery.endpoint_id:
-        return present.get(delivery.message.endpoint_id)
-    return present.get(delivery.content.snapshot.get("partner_endpoint", 0))
-
-
-def _reference(participant: Participant) -> Reference | None:
-    if participant.external_id is None:
-        return None
-    return Reference(participant.external_id, participant.number, participant.link)
+    if head.source_id != head.endpoint_id:
+        return sides.get(head.source_id)
+    return sides.get(snapshot.get("partner_endpoint", 0))
 
 
 def _mark_under_way(jobs: Sequence[Job]) -> None:
-    sends = Q(pk__in=[job.delivery_id for job in jobs if not job.look_up])
-    look_ups = Q(pk__in=[job.delivery_id for job in jobs if job.look_up])
-    Delivery.objects.filter(sends).update(
-        state=DeliveryState.SENDING, state_since=Now(), first_tried_at=Coalesce("first_tried_at", Now())
-    )
-    Delivery.objects.filter(look_ups).update(
-        state=DeliveryState.VERIFYING, in_doubt_since=Coalesce("in_doubt_since", Now())
-    )
-    attempts = [
-        Attempt(
-            id=job.attempt_id,
-            organization_id=job.endpoint.organization_id,
-            delivery_id=job.delivery_id,
-            rule_version_id=job.rule.version_id,
-            purpose="verify" if job.look_up else "send",
-            token=job.claim.token,
+    if not jobs:
+        return
+    execute(_SENDING, [bigints(job.delivery_id for job in jobs if not job.look_up)])
+    if look_ups := [job.delivery_id for job in jobs if job.look_up]:
+        Delivery.objects.filter(pk__in=look_ups).update(
+            state=DeliveryState.VERIFYING, in_doubt_since=Coalesce("in_doubt_since", Now())
         )
-        for job in jobs
-    ]
-    insert_rows(attempts)
+    execute(
+        _ATTEMPTS,
+        [
+            uuids(job.attempt_id for job in jobs),
+            bigints(job.endpoint.organization_id for job in jobs),
+            bigints(job.delivery_id for job in jobs),
+            bigints(job.rule.version_id for job in jobs),
+            texts("verify" if job.look_up else "send" for job in jobs),
+            bigints(job.claim.token for job in jobs),
+        ],
+    )

@@ -9,9 +9,6 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db.models import Count
-from django.db.models.functions import Now
-
 from conversations import queue
 from conversations.deliveries import supersede
 from conversations.effects import effect_key
@@ -31,10 +28,15 @@ from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.gates import raise_alert
 from endpoints.models import AlertKind, Endpoint
 from oneio.bulk import insert_rows
+from oneio.statements import bigints, every
 from routing.decision import Facts, Part, Route
 
 LOOP_DELIVERIES = 20
 LOOP_WITHIN = timedelta(minutes=5)
+_RECENT = """
+    SELECT lane_id, count(*) FROM conversations_delivery
+    WHERE lane_id = ANY(%s) AND created_at > now() - %s GROUP BY lane_id
+"""
 
 
 class Host(Protocol):
@@ -87,16 +89,16 @@ class Plans:
         """Write the deliveries into their lanes and wake the lanes up; conversations are written by now."""
         if not self._planned:
             return
-        lanes = queue.lanes_for(
+        lanes, known = queue.lanes_for(
             _tenant(planned.conversation, self._target(planned)) for planned in self._planned
         )
-        recent = _recent(lanes.values())
+        recent = _recent(known)
         deliveries = [_delivery(planned, self._target(planned), lanes, recent) for planned in self._planned]
         insert_rows([delivery.content for delivery in deliveries])
         insert_rows(deliveries)
         if newest := self._replacing(deliveries):
             supersede(newest)
-        queue.recompute(list(lanes.values()))
+        queue.recompute(sorted(known))
         for endpoint_id in {row.endpoint_id for row in deliveries if row.hold_reason == HoldReason.LOOP}:
             _alert_loop(endpoint_id)
 
@@ -128,9 +130,9 @@ def _tenant(conversation: Conversation, target: LoadedEndpoint) -> queue.Tenant:
 def _recent(lane_ids: Collection[int]) -> Counter[int]:
     """How many deliveries each lane got within LOOP_WITHIN. More than LOOP_DELIVERIES: two rules answer each
     other."""
-    rows = Delivery.objects.filter(lane_id__in=lane_ids, created_at__gt=Now() - LOOP_WITHIN)
-    counted = rows.order_by().values("lane_id").annotate(number=Count("pk"))
-    return Counter(dict(counted.values_list("lane_id", "number")))
+    if not lane_ids:
+        return Counter()
+    return Counter(dict(every(_RECENT, [bigints(lane_ids), LOOP_WITHIN])))
 
 
 def _alert_loop(endpoint_id: int) -> None:

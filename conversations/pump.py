@@ -56,6 +56,7 @@ SOLITUDE_WAIT_SECONDS = 5.0
 def run(pump_id: str) -> None:
     """Pump until the process is to stop or its supervisor is gone. The task that django-q2 hands out."""
     connections.close_all()  # nothing inherited from before the fork is used
+    _plan_for_full_tables()
     _spare_the_collector()
     heartbeat = Heartbeat(pump_id)
     pump = Pump(heartbeat)
@@ -85,6 +86,7 @@ class Pump:
         self.solo_until = 0.0
         self.solitude_at = time.monotonic() + SOLITUDE_EVERY_SECONDS
         self.renewed_at = time.monotonic()
+        self.outlook = queue.Outlook(False, False, None)
         self.bell = Bell(heartbeat.stop_descriptor)
 
     def run(self) -> None:
@@ -110,19 +112,19 @@ class Pump:
         """One round over all kinds of work. False when there was none."""
         self.heartbeat.beat()
         self._renew()
-        worked = self._record_and_claim()
-        # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
-        if router.route_next(self.book, self.configs):
-            self._record_and_claim()
+        worked = self._record()
+        self.outlook = queue.outlook()
+        if self.outlook.lanes:
+            worked = self._claim() or worked
+        if self.outlook.messages and router.route_next(self.book, self.configs):
+            # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
+            self._record()
+            self._claim()
             return True
         return worked
 
-    def _record_and_claim(self) -> bool:
-        recorded = self._record()
-        return self._claim() or recorded
-
     def _pause(self) -> float:
-        due = queue.seconds_to_next()
+        due = self.outlook.seconds
         return min(POLL_SECONDS, max(due, 0.0) if due is not None else POLL_SECONDS)
 
     def _record(self) -> bool:
@@ -176,16 +178,9 @@ class Pump:
         claimed = False
         empty = [endpoint_id for endpoint_id, until in self.broken.items() if time.monotonic() < until]
         while (room := self._room()) > 0:
-            with transaction.atomic():
-                turn = queue.claim_lanes(
-                    min(room, CLAIM_AT_MOST),
-                    suspects=not self.in_hand,
-                    without=empty + self._crowded(),
-                    share=self._share,
-                )
-                if turn is None:
-                    break
-                prepared = self._prepare_safely(turn)
+            turn, prepared = self._claim_turn(min(room, CLAIM_AT_MOST), empty + self._crowded())
+            if turn is None:
+                break
             for job in prepared:
                 self._submit(job)
             claimed = claimed or bool(prepared)
@@ -225,18 +220,22 @@ class Pump:
         held = {claim.endpoint_id for claim in self.in_hand.values()}
         return [endpoint_id for endpoint_id in held if not self._share(endpoint_id)]
 
-    def _prepare_safely(self, turn: queue.Turn) -> list[sender.Job]:
-        """An endpoint that cannot be prepared rests for a while; the others go on."""
+    def _claim_turn(self, room: int, without: list[int]) -> tuple[queue.Turn | None, list[sender.Job]]:
+        """One endpoint's turn and its jobs. One that cannot be prepared gives its lanes back by the rollback
+        and rests for a while; the others go on."""
+        turn = None
         try:
             with transaction.atomic():
-                return self._prepare(turn)
+                turn = queue.claim_lanes(room, suspects=not self.in_hand, without=without, share=self._share)
+                return turn, self._prepare(turn) if turn else []
         except (OperationalError, InterfaceError):
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
+            if turn is None:
+                raise
             log.error("Endpoint %s cannot be worked on: %s", turn.endpoint_id, place_of(error))
             self.broken[turn.endpoint_id] = time.monotonic() + BROKEN_SECONDS
-            queue.release([claim.lane_id for claim in turn.lanes])
-            return []
+            return turn, []
 
     def _prepare(self, turn: queue.Turn) -> list[sender.Job]:
         if not turn.lanes:
@@ -354,6 +353,12 @@ class Bell:
             pass
         for _ in listener.notifies(timeout=0):
             pass
+
+
+def _plan_for_full_tables() -> None:
+    """Plans are made once, maybe while a table is empty, and must be good when it holds millions of rows."""
+    options = connection.settings_dict["OPTIONS"]
+    options["options"] = f"{options.get('options', '')} -c enable_seqscan=off -c jit=off".strip()
 
 
 def _spare_the_collector() -> None:

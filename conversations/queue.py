@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from conversations.models import UNFINISHED
+from oneio.statements import bigints, every, execute, one, uuids
 
 ROUTING_BATCH = 100
 CRASHES_MEAN_HELD = 3
@@ -144,8 +145,11 @@ _RENEW = """
 _LOCK_LANES = """
     SELECT id, token FROM conversations_lane WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
+# A claim that is lost in a crash of the database costs nothing: it does not wait for the disk.
 _CLAIM_INBOX = """
-    WITH next AS (
+    WITH unsynchronised AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'off', true) AS setting
+    ), next AS (
         SELECT i.endpoint_id, i.lease_until IS NOT NULL AS died FROM endpoints_inbox i
         JOIN (SELECT organization_id, max(served_at) AS served_at FROM endpoints_inbox GROUP BY 1) turn
           ON turn.organization_id = i.organization_id
@@ -164,7 +168,7 @@ _CLAIM_INBOX = """
                 SELECT id FROM conversations_message m
                 WHERE m.endpoint_id = i.endpoint_id AND m.state = 'received' ORDER BY id LIMIT %s
             ) batch)) ELSE i.solo_through END
-    FROM next WHERE next.endpoint_id = i.endpoint_id
+    FROM next, unsynchronised WHERE next.endpoint_id = i.endpoint_id AND unsynchronised.setting IS NOT NULL
     RETURNING i.endpoint_id, i.token, i.solo_through IS NOT NULL
 """
 _RELEASE_INBOX = """
@@ -181,8 +185,8 @@ _RELEASE_INBOX = """
 """
 _MISSING_LANES = """
     INSERT INTO conversations_lane
-        (conversation_id, endpoint_id, environment_id, organization_id, token, deaths)
-    SELECT c, e, env, org, 0, 0 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
+        (conversation_id, endpoint_id, environment_id, organization_id, token, deaths, due_at)
+    SELECT c, e, env, org, 0, 0, now() FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
         AS wanted(c, e, env, org)
     ON CONFLICT (conversation_id, endpoint_id) DO NOTHING
     RETURNING id, conversation_id, endpoint_id
@@ -192,11 +196,15 @@ _FIND_LANES = """
     JOIN (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::bigint[])) AS wanted(c, e)
       ON l.conversation_id = wanted.c AND l.endpoint_id = wanted.e
 """
-_NEXT_DUE = """
-    SELECT extract(epoch FROM LEAST(
-        (SELECT min(due_at) FROM conversations_lane WHERE due_at > now()),
-        (SELECT min(wake_at) FROM conversations_message WHERE state = 'received' AND wake_at > now())
-    ) - now())::float
+_WAITING_MESSAGE = """
+    SELECT FROM conversations_message WHERE state = 'received' AND (wake_at IS NULL OR wake_at <= now())
+"""
+_OUTLOOK = f"""
+    SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now()), EXISTS ({_WAITING_MESSAGE}),
+           extract(epoch FROM LEAST(
+               (SELECT min(due_at) FROM conversations_lane WHERE due_at > now()),
+               (SELECT min(wake_at) FROM conversations_message WHERE state = 'received' AND wake_at > now())
+           ) - now())::float
 """
 _LOST_LANES = f"""
     SELECT l.id FROM conversations_lane l
@@ -225,7 +233,7 @@ class Tenant:
 def unsynchronised() -> Any:
     """A transaction whose loss in a crash of the database costs nothing: no wait for the disk."""
     with transaction.atomic():
-        _execute("SET LOCAL synchronous_commit = off")
+        execute("SET LOCAL synchronous_commit = off")
         yield
 
 
@@ -241,14 +249,14 @@ def claim_lanes(
     endpoint ids to leave. `share`: endpoint id → for how many more of its lanes the caller has room.
     None when no endpoint has due work and an open gate."""
     asked_at = time.monotonic()
-    gate = _one(_NEXT_GATE, [list(without)])
+    gate = one(_NEXT_GATE, [bigints(without)])
     if gate is None:
         return None
     endpoint_id, free, probing, rate, tokens, elapsed = gate
     tokens = min(max(rate or 0.0, 1.0), tokens + elapsed * rate) if rate else float(limit)
     take = 1 if probing else min(free, limit, int(tokens), share(endpoint_id) if share else limit)
     lease = settings.LEASE_SECONDS
-    rows = _all(_CLAIM_LANES, [endpoint_id, suspects, take, lease, lease]) if take else []
+    rows = every(_CLAIM_LANES, [endpoint_id, suspects, take, lease, lease]) if take else []
     _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)
     claims = tuple(LaneClaim(*row) for row in rows)
     for claim in claims:
@@ -258,7 +266,7 @@ def claim_lanes(
 
 def suspects_are_due() -> bool:
     """Whether lanes wait with which a worker died before: they are claimed only by a worker that is idle."""
-    row = _one("SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now() AND deaths > 0)")
+    row = one("SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now() AND deaths > 0)")
     return bool(row and row[0])
 
 
@@ -268,34 +276,38 @@ def renew(claims: Iterable[tuple[int, int]]) -> set[int]:
     if not pairs:
         return set()
     lease = settings.LEASE_SECONDS
-    rows = _all(_RENEW, [lease, lease, [lane for lane, _ in pairs], [token for _, token in pairs]])
+    lanes, tokens = bigints(lane for lane, _ in pairs), bigints(token for _, token in pairs)
+    rows = every(_RENEW, [lease, lease, lanes, tokens])
     return {row[0] for row in rows}
 
 
 def lock_lanes(lane_ids: Iterable[int]) -> dict[int, int]:
     """Lock lanes in the order of their ids; lane id → current token."""
-    return dict(_all(_LOCK_LANES, [sorted(lane_ids)]))
+    return dict(every(_LOCK_LANES, [bigints(sorted(lane_ids))]))
 
 
-def lanes_for(tenants: Iterable[Tenant]) -> dict[tuple[UUID, int], int]:
-    """The locked lanes of these (conversation, endpoint) pairs, made where missing."""
+def lanes_for(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], set[int]]:
+    """The locked lanes of these (conversation, endpoint) pairs, made where missing; and which were there
+    before: those are to be recomputed, while a new one is due with the first delivery put into it."""
     lanes, fresh = make_lanes(tenants)
-    lock_lanes(set(lanes.values()) - fresh)
-    return lanes
+    known = set(lanes.values()) - fresh
+    if known:
+        lock_lanes(known)
+    return lanes, known
 
 
 def make_lanes(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], set[int]]:
     """The lanes of these (conversation, endpoint) pairs, made where missing, not locked; and which of them
-    were made: those nobody else can see yet."""
+    were made: those nobody else can see yet. They are due at once."""
     wanted = list(dict.fromkeys(tenants))
     if not wanted:
         return {}, set()
-    conversations = [tenant.conversation_id for tenant in wanted]
-    endpoints = [tenant.endpoint_id for tenant in wanted]
-    environments = [tenant.environment_id for tenant in wanted]
-    organizations = [tenant.organization_id for tenant in wanted]
-    made = _all(_MISSING_LANES, [conversations, endpoints, environments, organizations])
-    rows = made if len(made) == len(wanted) else _all(_FIND_LANES, [conversations, endpoints])
+    conversations = uuids(tenant.conversation_id for tenant in wanted)
+    endpoints = bigints(tenant.endpoint_id for tenant in wanted)
+    environments = bigints(tenant.environment_id for tenant in wanted)
+    organizations = bigints(tenant.organization_id for tenant in wanted)
+    made = every(_MISSING_LANES, [conversations, endpoints, environments, organizations])
+    rows = made if len(made) == len(wanted) else every(_FIND_LANES, [conversations, endpoints])
     lanes = {(conversation, endpoint): lane for lane, conversation, endpoint in rows}
     return lanes, {row[0] for row in made}
 
@@ -303,25 +315,26 @@ def make_lanes(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], 
 def release(lane_ids: Sequence[int]) -> None:
     """Give back lanes whose work is recorded, and set when they are due next. Lock them first."""
     if lane_ids:
-        _execute(_RECOMPUTE, [True, True, True, list(lane_ids)])
+        execute(_RECOMPUTE, [True, True, True, bigints(lane_ids)])
 
 
 def recompute(lane_ids: Sequence[int]) -> None:
     """Set when these lanes are due next, from their heads. Lock them first; all who change a delivery do."""
     if lane_ids:
-        _execute(_RECOMPUTE, [False, False, False, list(lane_ids)])
+        execute(_RECOMPUTE, [False, False, False, bigints(lane_ids)])
 
 
 def claim_inbox() -> InboxClaim | None:
-    """Take the waiting inbox served least recently, of the organization that was; commit before routing."""
-    row = _one(_CLAIM_INBOX, [settings.LEASE_SECONDS, ROUTING_BATCH])
+    """Take the waiting inbox served least recently, of the organization that was; outside a transaction, so
+    that it is committed before anything is routed."""
+    row = one(_CLAIM_INBOX, [settings.LEASE_SECONDS, ROUTING_BATCH])
     return InboxClaim(*row) if row else None
 
 
 def release_inbox(claim: InboxClaim, *, solo: bool = False) -> None:
     """Give an inbox back; in the transaction that routes. `solo`: what waits is to be routed one by one.
     Raises LeaseLost if it is another's by now."""
-    if _one(_RELEASE_INBOX, [solo, claim.endpoint_id, claim.token]) is None:
+    if one(_RELEASE_INBOX, [solo, claim.endpoint_id, claim.token]) is None:
         raise LeaseLost
 
 
@@ -329,38 +342,42 @@ def lock_inbox(claim: InboxClaim) -> datetime:
     """Lock a claimed inbox for the rest of the transaction. Raises LeaseLost if it is another's by now.
     Returns the database's time."""
     sql = "SELECT now() FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE"
-    row = _one(sql, [claim.endpoint_id, claim.token])
+    row = one(sql, [claim.endpoint_id, claim.token])
     if row is None:
         raise LeaseLost
     now: datetime = row[0]
     return now
 
 
-def seconds_to_next() -> float | None:
-    """Seconds until something that is not due yet will be; None if nothing is planned."""
-    row = _one(_NEXT_DUE)
-    return row[0] if row else None
+class Outlook(NamedTuple):
+    """What waits: whether lanes are due, whether messages are to be routed, and seconds until more will be
+    (None if nothing is planned)."""
+
+    lanes: bool
+    messages: bool
+    seconds: float | None
+
+
+def outlook() -> Outlook:
+    """What waits, asked in one statement."""
+    return Outlook(*one(_OUTLOOK))
 
 
 def database_now() -> datetime:
     """The time of the current transaction, by the database's clock."""
-    now: datetime = _one("SELECT now()")[0]
+    now: datetime = one("SELECT now()")[0]
     return now
 
 
 def work_is_due() -> bool:
     """Whether a message waits to be routed or a lane is due."""
-    row = _one(
-        "SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now())"
-        " OR EXISTS (SELECT FROM conversations_message WHERE state = 'received'"
-        " AND (wake_at IS NULL OR wake_at <= now()))"
-    )
-    return bool(row and row[0])
+    seen = outlook()
+    return seen.lanes or seen.messages
 
 
 def heal_lost_lanes() -> int:
     """Give a due time to lanes that have open work, none, and no hold. Returns how many (expected: 0)."""
-    lanes = [row[0] for row in _all(_LOST_LANES)]
+    lanes = [row[0] for row in every(_LOST_LANES)]
     if not lanes:
         return 0
     with transaction.atomic():
@@ -373,7 +390,7 @@ def _serve_gate(
     endpoint_id: int, probing: bool, rows: Sequence[Sequence[Any]], tokens: float, *, limited: bool
 ) -> None:
     probe = rows[0][0] if probing and rows else None
-    _execute(
+    execute(
         "UPDATE endpoints_endpointgate SET served_at = clock_timestamp(),"
         " circuit = CASE WHEN %s::bigint IS NOT NULL AND circuit = 'open' THEN 'half_open' ELSE circuit END,"
         " probe_lane = COALESCE(%s, probe_lane),"
@@ -382,21 +399,3 @@ def _serve_gate(
         " WHERE endpoint_id = %s",
         [probe, probe, limited, tokens, limited, endpoint_id],
     )
-
-
-def _execute(sql: str, parameters: Sequence[Any] = ()) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-
-
-def _one(sql: str, parameters: Sequence[Any] = ()) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchone()
-
-
-def _all(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[Any] = cursor.fetchall()
-        return rows

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Now
 
 from conversations import queue
@@ -23,6 +23,7 @@ from conversations.models import (
     Attachment,
     Conversation,
     Message,
+    MessageBody,
     MessageState,
     Participant,
 )
@@ -41,7 +42,8 @@ from endpoints.canonical import (
 )
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from oneio.blame import place_of
-from oneio.bulk import update_rows
+from oneio.bulk import fetch_rows, update_rows
+from oneio.statements import bigints, every, texts, uuids
 from routing import changes
 from routing.decision import Decision, Facts, Fate, decide
 from routing.mapping import MappingError
@@ -50,16 +52,23 @@ from routing.rules import RuleBook, Rules
 log = logging.getLogger(__name__)
 POSTPONE = timedelta(seconds=1)
 REASON_LENGTH = 40
+_WAITING = """
+    WHERE endpoint_id = %s AND state = 'received' AND (wake_at IS NULL OR wake_at <= now())
+    ORDER BY id LIMIT %s
+"""
+_EVENTS_SEEN = """
+    SELECT event_id FROM conversations_message
+    WHERE endpoint_id = %s AND event_id <> '' AND event_id = ANY(%s) AND id <> ALL(%s)
+"""
 
 
 def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
     """Route one batch of the endpoint whose turn it is. False when nothing waits anywhere."""
-    with queue.unsynchronised():
-        claim = queue.claim_inbox()
-        if claim is None:
-            return False
-        if claim.solo:
-            _count_death(claim)
+    claim = queue.claim_inbox()
+    if claim is None:
+        return False
+    if claim.solo:
+        _count_death(claim)
     try:
         with transaction.atomic():
             now = queue.lock_inbox(claim)
@@ -109,9 +118,12 @@ def _isolate(claim: InboxClaim, error: Exception) -> None:
 
 
 def _waiting(claim: InboxClaim) -> list[Message]:
-    awake = Q(wake_at=None) | Q(wake_at__lte=Now())
-    waiting = Message.objects.waiting().filter(awake, endpoint_id=claim.endpoint_id)
-    return list(waiting.select_related("body")[: 1 if claim.solo else queue.ROUTING_BATCH])
+    messages = fetch_rows(Message, _WAITING, [claim.endpoint_id, 1 if claim.solo else queue.ROUTING_BATCH])
+    keys = uuids(message.body_id for message in messages)
+    bodies = {body.pk: body for body in fetch_rows(MessageBody, "WHERE id = ANY(%s)", [keys])}
+    for message in messages:
+        message.body = bodies[message.body_id]
+    return messages
 
 
 def _count_death(claim: InboxClaim) -> None:
@@ -158,7 +170,7 @@ class Batch:
     def route(self) -> None:
         """Decide on every message and write down all that follows."""
         read_ones = self._new_ones(self._read_all())
-        self.acquaintance = Acquaintance(self.endpoint, read_ones)
+        self.acquaintance = Acquaintance(self.endpoint, read_ones, self.now)
         for message, canonical in read_ones:
             self._route_one(message, canonical)
         self._save()
@@ -201,9 +213,8 @@ class Batch:
         events = {message.event_id for message in messages if message.event_id}
         if not events:
             return set()
-        earlier = Message.objects.filter(endpoint_id=self.endpoint.id, event_id__in=events)
-        earlier = earlier.exclude(pk__in=[message.pk for message in messages])
-        return set(earlier.values_list("event_id", flat=True))
+        ours = bigints(message.pk for message in messages)
+        return {row[0] for row in every(_EVENTS_SEEN, [self.endpoint.id, texts(events), ours])}
 
     def _route_one(self, message: Message, canonical: CanonicalMessage) -> None:
         try:

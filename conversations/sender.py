@@ -42,6 +42,7 @@ class Job:
 
     claim: LaneClaim
     delivery_id: int
+    conversation_id: UUID
     attempt_id: UUID
     look_up: bool
     part: str

@@ -1,15 +1,45 @@
-"""Writes several rows in one statement, encrypted columns included."""
+"""Reads and writes several rows in one constant statement, encrypted columns included."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.db import connection, models, transaction
 from django.db.models.expressions import DatabaseDefault
+
+from oneio import statements
+from oneio.fields import Ciphertext, EncryptedField
+from oneio.statements import Array
+
+ModelT = TypeVar("ModelT", bound=models.Model)
+
+
+class Column(NamedTuple):
+    """A column as statements name it, and where a row keeps its value."""
+
+    sql: str
+    kind: str
+    attribute: str
+    encrypted: EncryptedField | None
+
+    def of(self, rows: Sequence[models.Model]) -> Array:
+        """The values of this column, sealed if it is encrypted, as one parameter."""
+        if self.encrypted is not None:
+            return Array(self.kind, [self.encrypted.pre_save(row, False) for row in rows])
+        name = self.attribute
+        return Array(self.kind, [row.__dict__[name] for row in rows])
+
+
+def fetch_rows(model: type[ModelT], rest: str, parameters: Sequence[Any]) -> list[ModelT]:
+    """The rows of `model` that the rest of a SELECT, which is a constant, names: "WHERE id = ANY(%s)"."""
+    select, names, sealed = _select(model)
+    found = statements.every(f"{select} {rest}", parameters)
+    rows = found if not sealed else [_marked(row, sealed) for row in found]
+    return [model.from_db(connection.alias, names, row) for row in rows]
 
 
 def update_rows(rows: Sequence[models.Model], *field_names: str) -> None:
@@ -19,9 +49,9 @@ def update_rows(rows: Sequence[models.Model], *field_names: str) -> None:
     """
     if not rows:
         return
-    pk = rows[0]._meta.pk.name
-    with connection.cursor() as cursor:
-        cursor.execute(_update_sql(rows[0]._meta.label, field_names), _arrays(rows, (pk, *field_names)))
+    label = rows[0]._meta.label
+    columns = _columns(label, (rows[0]._meta.pk.name, *field_names))
+    statements.execute(_update_sql(label, columns), [column.of(rows) for column in columns])
 
 
 def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
@@ -32,48 +62,10 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     """
     if not rows:
         return
-    names = _insertable(rows[0])
-    with connection.cursor() as cursor:
-        cursor.execute(_insert_many_sql(rows[0]._meta.label, names, ignore_conflicts), _arrays(rows, names))
-
-
-@cache
-def _update_sql(label: str, field_names: tuple[str, ...]) -> str:
-    meta = apps.get_model(label)._meta
-    names = (meta.pk.name, *field_names)
-    columns = [connection.ops.quote_name(meta.get_field(name).column) for name in names]
-    assignments = ", ".join(f"{column} = given.{column}" for column in columns[1:])
-    return (
-        f"UPDATE {connection.ops.quote_name(meta.db_table)} AS kept SET {assignments}"
-        f" FROM unnest({_types(meta, names)}) AS given({', '.join(columns)})"
-        f" WHERE kept.{columns[0]} = given.{columns[0]}"
-    )
-
-
-@cache
-def _insert_many_sql(label: str, names: tuple[str, ...], ignore_conflicts: bool) -> str:
-    meta = apps.get_model(label)._meta
-    columns = ", ".join(connection.ops.quote_name(meta.get_field(name).column) for name in names)
-    return (
-        f"INSERT INTO {connection.ops.quote_name(meta.db_table)} ({columns}) SELECT {columns}"
-        f" FROM unnest({_types(meta, names)}) WITH ORDINALITY AS given({columns}, place) ORDER BY place"
-        + (" ON CONFLICT DO NOTHING" if ignore_conflicts else "")
-    )
-
-
-def _types(meta: Any, names: Sequence[str]) -> str:
-    return ", ".join(f"%s::{_cast(meta.get_field(name))}[]" for name in names)
-
-
-def _cast(field: Any) -> str:
-    kind: str = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
-    # A cast to varchar(255) cuts a longer value off silently; without the length it is refused.
-    return kind.partition("(")[0]
-
-
-def _arrays(rows: Sequence[models.Model], names: Sequence[str]) -> list[list[Any]]:
-    fields: list[Any] = [rows[0]._meta.get_field(name) for name in names]
-    return [[_prepared(field, row) for row in rows] for field in fields]
+    label = rows[0]._meta.label
+    columns = _columns(label, _insertable(rows[0]))
+    values = [column.of(rows) for column in columns]
+    statements.execute(_insert_sql(label, columns) + (_IGNORING if ignore_conflicts else ""), values)
 
 
 def insert_together(*rows: models.Model) -> None:
@@ -82,51 +74,100 @@ def insert_together(*rows: models.Model) -> None:
     Later rows may point to earlier ones by keys made in Python. A key that the database makes is set on its
     row. Meant for hot paths: `save()` builds its SQL anew each time.
     """
-    columns = [_insertable(row) for row in rows]
-    sql = _insert_sql(tuple((row._meta.label, fields) for row, fields in zip(rows, columns, strict=True)))
-    values = [_inserted(row, name) for row, fields in zip(rows, columns, strict=True) for name in fields]
+    tables = tuple((row._meta.label, _columns(row._meta.label, _insertable(row))) for row in rows)
+    values = [column.of([row]) for row, (_, columns) in zip(rows, tables, strict=True) for column in columns]
     # One statement is a transaction of its own; inside another's, a refusal must not spoil that one.
     alone = nullcontext() if not connection.in_atomic_block else transaction.atomic()
-    with alone, connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        keys = cursor.fetchone()
+    with alone:
+        keys = statements.one(_together_sql(tables), values)
     for row, key in zip(rows, keys, strict=True):
         row.pk = row._meta.pk.to_python(key)
         row._state.adding, row._state.db = False, connection.alias
+
+
+_IGNORING = " ON CONFLICT DO NOTHING"
+
+
+@cache
+def _select(model: type[models.Model]) -> tuple[str, list[str], frozenset[int]]:
+    """SELECT all columns FROM the table, the attributes they fill, and the places of encrypted ones."""
+    meta = model._meta
+    columns = _columns(meta.label, tuple(field.name for field in meta.concrete_fields))
+    listed = ", ".join(column.sql for column in columns)
+    sealed = frozenset(place for place, column in enumerate(columns) if column.encrypted is not None)
+    select = f"SELECT {listed} FROM {connection.ops.quote_name(meta.db_table)}"
+    return select, [column.attribute for column in columns], sealed
+
+
+def _marked(row: Sequence[Any], sealed: frozenset[int]) -> list[Any]:
+    return [
+        Ciphertext(value) if place in sealed and value is not None else value
+        for place, value in enumerate(row)
+    ]
+
+
+@cache
+def _update_sql(label: str, columns: tuple[Column, ...]) -> str:
+    key, *others = (column.sql for column in columns)
+    assignments = ", ".join(f"{column} = given.{column}" for column in others)
+    return (
+        f"UPDATE {_table(label)} AS kept SET {assignments}"
+        f" FROM unnest({_marks(columns)}) AS given({key}, {', '.join(others)})"
+        f" WHERE kept.{key} = given.{key}"
+    )
+
+
+@cache
+def _insert_sql(label: str, columns: tuple[Column, ...]) -> str:
+    listed = ", ".join(column.sql for column in columns)
+    return (
+        f"INSERT INTO {_table(label)} ({listed}) SELECT {listed}"
+        f" FROM unnest({_marks(columns)}) WITH ORDINALITY AS given({listed}, place) ORDER BY place"
+    )
+
+
+@cache
+def _together_sql(tables: tuple[tuple[str, tuple[Column, ...]], ...]) -> str:
+    parts = []
+    for number, (label, columns) in enumerate(tables):
+        key = connection.ops.quote_name(apps.get_model(label)._meta.pk.column)
+        parts.append(f"row{number} AS ({_insert_sql(label, columns)} RETURNING {key} AS key)")
+    keys = ", ".join(f"(SELECT key FROM row{number})" for number in range(len(tables)))
+    return f"WITH {', '.join(parts)} SELECT {keys}"
+
+
+def _table(label: str) -> str:
+    return connection.ops.quote_name(apps.get_model(label)._meta.db_table)
+
+
+def _marks(columns: Sequence[Column]) -> str:
+    return ", ".join(f"%s::{column.kind}[]" for column in columns)
 
 
 def _insertable(row: models.Model) -> tuple[str, ...]:
     """The fields that have a value of their own; the database fills in the others."""
     given = row.__dict__
     return tuple(
-        field.name
-        for field in row._meta.concrete_fields
-        if not isinstance(given.get(field.attname), DatabaseDefault)
-        and not (field.primary_key and given.get(field.attname) is None)
+        name
+        for name, attribute, key in _fields(type(row))
+        if not isinstance(given.get(attribute), DatabaseDefault)
+        and not (key and given.get(attribute) is None)
     )
 
 
 @cache
-def _insert_sql(tables: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
-    quote = connection.ops.quote_name
-    parts, keys = [], []
-    for number, (label, names) in enumerate(tables):
-        meta = apps.get_model(label)._meta
-        columns = ", ".join(quote(meta.get_field(name).column) for name in names)
-        marks = ", ".join(["%s"] * len(names))
-        parts.append(
-            f"row{number} AS (INSERT INTO {quote(meta.db_table)} ({columns}) VALUES ({marks})"
-            f" RETURNING {quote(meta.pk.column)} AS key)"
-        )
-        keys.append(f"(SELECT key FROM row{number})")
-    return f"WITH {', '.join(parts)} SELECT {', '.join(keys)}"
+def _fields(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
+    return tuple((field.name, field.attname, field.primary_key) for field in model._meta.concrete_fields)
 
 
-def _inserted(row: models.Model, name: str) -> Any:
-    field: Any = row._meta.get_field(name)
-    return field.get_db_prep_save(field.pre_save(row, True), connection)
+@cache
+def _columns(label: str, names: tuple[str, ...]) -> tuple[Column, ...]:
+    meta = apps.get_model(label)._meta
+    return tuple(_column(meta.get_field(name)) for name in names)
 
 
-def _prepared(field: Any, row: models.Model) -> Any:
-    value = field.get_db_prep_save(field.pre_save(row, False), connection)
-    return bytes(value) if isinstance(value, memoryview | bytes) else value
+def _column(field: Any) -> Column:
+    kind: str = field.rel_db_type(connection) if field.primary_key else field.db_type(connection)
+    encrypted = field if isinstance(field, EncryptedField) else None
+    # A cast to varchar(255) cuts a longer value off silently; without the length it is refused.
+    return Column(connection.ops.quote_name(field.column), kind.partition("(")[0], field.attname, encrypted)

@@ -157,4 +157,9 @@ def _ring() -> Mapping[str, AESGCM]:
 
 
 def _hash_key() -> bytes:
-    return b64decode(settings.HASH_KEY)
+    return _decoded(settings.HASH_KEY)
+
+
+@cache
+def _decoded(key: str) -> bytes:
+    return b64decode(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+import orjson
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.constants import LOOKUP_SEP
@@ -55,15 +56,19 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
         """The Python value of plaintext bytes."""
         return data
 
-    def open(self, ciphertext: bytes, instance: models.Model) -> Any:
+    def open(self, ciphertext: bytes, instance: Any) -> Any:
         """The Python value that `ciphertext` holds for this row. Raises Undecryptable."""
-        return self.to_value(decrypt(bytes(ciphertext), self._place(instance)))
+        return self.open_at(ciphertext, instance.organization_id, instance.pk)
+
+    def open_at(self, ciphertext: bytes, organization_id: int, primary_key: object) -> Any:
+        """The same for a row that was read without its model."""
+        return self.to_value(decrypt(bytes(ciphertext), self._place(organization_id, primary_key)))
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Ciphertext):
             return value
-        return Ciphertext(encrypt(self.to_bytes(value), self._place(model_instance)))
+        return Ciphertext(encrypt(self.to_bytes(value), self._place_of(model_instance)))
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
@@ -79,8 +84,11 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
     def get_transform(self, lookup_name: str) -> Any:
         self._refuse("searched")
 
-    def _place(self, instance: Any) -> Place:
-        return Place(instance.organization_id, instance._meta.db_table, str(self.column), instance.pk)
+    def _place_of(self, instance: Any) -> Place:
+        return self._place(instance.organization_id, instance.pk)
+
+    def _place(self, organization_id: int, primary_key: object) -> Place:
+        return Place(organization_id, self.model._meta.db_table, str(self.column), primary_key)
 
     def _refuse(self, what: str) -> NoReturn:
         raise FieldError(f"{self.model.__name__}.{self.name} is encrypted: it cannot be {what}.")
@@ -100,7 +108,10 @@ class EncryptedJSONField(EncryptedField):
     """A JSON document, encrypted; integers keep their digits."""
 
     def to_bytes(self, value: Any) -> bytes:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        try:
+            return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        except TypeError:  # such as an integer of more than 64 bits
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
     def to_value(self, data: bytes) -> Any:
         return json.loads(data)

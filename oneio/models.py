@@ -123,6 +123,23 @@ class TenantModel(models.Model):
         abstract = True
 
 
+class PartModel(TenantModel):
+    """A row that is only there beside another one, by which the database knows its organization already: a
+    foreign key of its own would cost every insert and prove nothing more."""
+
+    organization = models.ForeignKey(
+        Organization,
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        db_index=False,
+        db_constraint=False,
+    )
+
+    class Meta:
+        abstract = True
+
+
 class EnvironmentModel(TenantModel):
     """A row that lives in one environment of its organization.
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from endpoints.canonical import Operation
+from oneio.statements import one
 from routing import compiled, formatters
 from routing.models import (
     Condition,
     Mapping,
     MappingCategory,
-    Revision,
     RuleVersion,
     TranslationTable,
 )
@@ -84,8 +84,8 @@ class RuleBook:
 
 
 def _revision(environment_id: int) -> int:
-    row = Revision.objects.filter(environment_id=environment_id).values_list("number", flat=True).first()
-    return row or 0
+    row = one("SELECT number FROM routing_revision WHERE environment_id = %s", [environment_id])
+    return row[0] if row else 0
 
 
 def _current(environment_id: int) -> Rules:

@@ -20,8 +20,6 @@ from conversations.models import (
     DeliveryContent,
     DeliveryState,
     HoldReason,
-    Message,
-    MessageState,
     Participant,
     RemoteItem,
 )
@@ -31,11 +29,17 @@ from endpoints import gates
 from endpoints.adapters.base import Action, Capability
 from endpoints.configs import EndpointConfigs
 from endpoints.outcomes import Failure, Found, Outcome, Result
-from oneio.bulk import insert_rows, update_rows
+from oneio.bulk import fetch_rows, insert_rows, update_rows
+from oneio.statements import bigints, execute, uuids
 from routing import changes
 
 NUMBER_LENGTH = 255
 LINK_LENGTH = 1000
+_LOCKED_SIDES = "WHERE conversation_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+_WAKE_POSTPONED = """
+    UPDATE conversations_message SET wake_at = now()
+    WHERE endpoint_id = ANY(%s) AND state = 'received' AND wake_at > now()
+"""
 Participants: TypeAlias = dict[tuple[UUID, int], Participant]
 """(conversation, endpoint) → participant."""
 
@@ -65,9 +69,9 @@ class Results:
         self.back = back
         self.notes: dict[tuple[object, ...], tuple[Done, Delivery, Verdict]] = {}
         self.now = queue.database_now()
-        pks = [done.job.delivery_id for done in finished]
-        rows = Delivery.objects.filter(pk__in=pks).select_related("content", "message")
-        self.deliveries = {row.pk: row for row in rows}
+        pks = bigints(done.job.delivery_id for done in finished)
+        self.deliveries = {row.pk: row for row in fetch_rows(Delivery, "WHERE id = ANY(%s)", [pks])}
+        self.problems: list[DeliveryContent] = []
         self.attempts: list[Attempt] = []
 
     def record(self) -> None:
@@ -141,7 +145,9 @@ class Results:
         delivery.checks = delivery.checks + 1 if in_doubt and done.job.look_up else 0
         delivery.tries += int(verdict.spend and done.verification is None)
         if verdict.next is Next.HOLD:
-            delivery.content.problem = outcome.detail or None
+            content = DeliveryContent(id=delivery.content_id, organization_id=delivery.organization_id)
+            content.problem = outcome.detail or None
+            self.problems.append(content)
 
     def _learn(self, done: Done, delivery: Delivery, outcome: Outcome) -> bool:
         """Store what the target now has. True when its participant has changed."""
@@ -223,8 +229,7 @@ class Results:
             "checks",
             "tries",
         )
-        problems = [row.content for row in self.deliveries.values() if row.state == DeliveryState.HELD]
-        update_rows(problems, "problem")
+        update_rows(self.problems, "problem")
         update_rows(
             list({row.pk: row for row in touched}.values()), "external_id", "number", "link", "shadow"
         )
@@ -269,9 +274,8 @@ def _why_unrecordable(error: Exception) -> str:
 
 def _lock_participants(finished: Sequence[Done]) -> Participants:
     """All participants of the conversations at hand, locked in the order of their ids."""
-    conversations = Delivery.objects.filter(pk__in=[done.job.delivery_id for done in finished])
-    rows = Participant.objects.filter(conversation_id__in=conversations.values("conversation_id"))
-    rows = rows.select_for_update(no_key=True).order_by("pk")
+    conversations = uuids({done.job.conversation_id for done in finished})
+    rows = fetch_rows(Participant, _LOCKED_SIDES, [conversations])
     return {(row.conversation_id, row.endpoint_id): row for row in rows}
 
 
@@ -378,10 +382,7 @@ def _tell_gate(done: Done, delivery: Delivery, verdict: Verdict) -> None:
 
 def _wake_postponed(endpoint_ids: set[int]) -> None:
     """Messages that waited for our own requests to end are looked at now."""
-    waiting = Message.objects.filter(
-        endpoint_id__in=endpoint_ids, state=MessageState.RECEIVED, wake_at__gt=Now()
-    )
-    waiting.update(wake_at=Now())
+    execute(_WAKE_POSTPONED, [bigints(endpoint_ids)])
 
 
 def _jitter(ceiling: float) -> float:

@@ -11,7 +11,7 @@ from oneio.fields import EncryptedJSONField, EncryptedQuerySet
 from oneio.identifiers import uuid7
 from oneio.models import (
     EnvironmentModel,
-    TenantModel,
+    PartModel,
     addressable,
     same_environment,
     same_organization,
@@ -42,11 +42,15 @@ class Participant(EnvironmentModel):
     """The ticket in one endpoint: its ids there and its shadow, the last known value of each attribute."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    conversation = models.ForeignKey(
-        Conversation, on_delete=models.CASCADE, related_name="participants", db_constraint=False
+    conversation = models.ForeignKey(  # found by one_participant_per_endpoint
+        Conversation,
+        on_delete=models.CASCADE,
+        related_name="participants",
+        db_constraint=False,
+        db_index=False,
     )
-    endpoint = models.ForeignKey(
-        Endpoint, on_delete=models.PROTECT, related_name="participants", db_constraint=False
+    endpoint = models.ForeignKey(  # found by ticket_in_one_conversation
+        Endpoint, on_delete=models.PROTECT, related_name="participants", db_constraint=False, db_index=False
     )
     entity_type = models.ForeignKey(
         EntityType, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
@@ -79,12 +83,12 @@ class Participant(EnvironmentModel):
         return self.number or self.external_id or f"{self.endpoint} (not created yet)"
 
 
-class RemoteItem(TenantModel):
+class RemoteItem(PartModel):
     """A comment or file that we made at a participant, so that its own report of it is no news."""
 
     id = models.BigAutoField(primary_key=True)
-    participant = models.ForeignKey(
-        Participant, on_delete=models.CASCADE, related_name="items", db_constraint=False
+    participant = models.ForeignKey(  # found by remote_item_once
+        Participant, on_delete=models.CASCADE, related_name="items", db_constraint=False, db_index=False
     )
     kind = models.CharField(max_length=12)
     remote_id = models.CharField(max_length=255)

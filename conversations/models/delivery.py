@@ -14,7 +14,7 @@ from oneio.fields import EncryptedJSONField, EncryptedQuerySet, EncryptedTextFie
 from oneio.identifiers import uuid7
 from oneio.models import (
     EnvironmentModel,
-    TenantModel,
+    PartModel,
     addressable,
     same_environment,
     same_organization,
@@ -76,8 +76,8 @@ class Lane(EnvironmentModel):
     """
 
     id = models.BigAutoField(primary_key=True)
-    conversation = models.ForeignKey(
-        Conversation, on_delete=models.CASCADE, related_name="lanes", db_constraint=False
+    conversation = models.ForeignKey(  # found by one_lane_per_target
+        Conversation, on_delete=models.CASCADE, related_name="lanes", db_constraint=False, db_index=False
     )
     endpoint = models.ForeignKey(
         Endpoint, on_delete=models.PROTECT, related_name="lanes", db_constraint=False, db_index=False
@@ -108,7 +108,7 @@ class Lane(EnvironmentModel):
         return f"Lane {self.pk}"
 
 
-class DeliveryContent(TenantModel):
+class DeliveryContent(PartModel):
     """What a delivery carries, encrypted: the snapshot its mapping runs on, and a person's edits."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -249,7 +249,7 @@ class Delivery(EnvironmentModel):
         return f"#{self.pk} to {self.endpoint}"
 
 
-class Attempt(TenantModel):
+class Attempt(PartModel):
     """One try of a delivery, written before the socket opens."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

@@ -12,7 +12,7 @@ from oneio.fields import EncryptedField, EncryptedJSONField, EncryptedQuerySet, 
 from oneio.identifiers import uuid7
 from oneio.models import (
     EnvironmentModel,
-    TenantModel,
+    PartModel,
     addressable,
     same_environment,
     same_organization,
@@ -44,7 +44,7 @@ NEEDS_YOU = (MessageState.FAULTY, MessageState.QUARANTINED, MessageState.HELD)
 NOT_ROUTED = sorted(set(MessageState.values) - {MessageState.RECEIVED.value, MessageState.ROUTED.value})
 
 
-class MessageBody(TenantModel):
+class MessageBody(PartModel):
     """What a message says, encrypted, beside its narrow queue row. Its key is the Response ID."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -121,7 +121,11 @@ class Message(EnvironmentModel):
             same_environment("conversation", "conversations.Conversation", "message"),
             same_organization("body", "conversations.MessageBody", "message"),
             addressable("message"),
-            models.UniqueConstraint(fields=["endpoint", "idempotency_key"], name="idempotency_key_once"),
+            models.UniqueConstraint(
+                fields=["endpoint", "idempotency_key"],
+                condition=Q(idempotency_key__isnull=False),
+                name="idempotency_key_once",
+            ),
             models.CheckConstraint(condition=Q(state__in=MessageState.values), name="message_state_is_known"),
             models.CheckConstraint(
                 condition=~Q(state=MessageState.ROUTED) | Q(conversation__isnull=False),

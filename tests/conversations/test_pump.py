@@ -417,8 +417,10 @@ def test_pause_ends_when_something_becomes_due(place: Office) -> None:
     Lane.objects.update(due_at=queue.database_now() + timedelta(seconds=0.3))
 
     with a_pump() as one:
+        one.outlook = queue.outlook()
         assert 0 < one._pause() <= 0.3
         Lane.objects.update(due_at=None)
+        one.outlook = queue.outlook()
         assert one._pause() == pump.POLL_SECONDS
 
 
