@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ MAX_DEPTH = 30
 """Containers inside each other; what is deeper goes into the last of them."""
 MAX_DOCUMENT = 256 * 1024
 """Characters of a text that is read as a document."""
+_BLANKS = re.compile(" {2,}")
 Marks = Sequence[Mapping[str, Any]]
 
 _IN_TEXT = frozenset({"paragraph", "bulletList", "orderedList", "codeBlock"})
@@ -49,6 +51,8 @@ class DocumentBuilder:
         self._document: dict[str, Any] = {"type": "doc", "version": 1, "content": []}
         self._open: list[dict[str, Any]] = [self._document]
         self._line: list[dict[str, Any]] = []
+        self._words: list[str] = []
+        self._marks: list[Mapping[str, Any]] = []
         self._heading = 0
 
     def open(self, kind: str, **attributes: Any) -> bool:
@@ -86,12 +90,15 @@ class DocumentBuilder:
         self._heading = level
 
     def write(self, text: str, marks: Marks = ()) -> None:
-        """Add text to the line."""
-        if text:
-            self._line.append({"type": "text", "text": text, **({"marks": list(marks)} if marks else {})})
+        """Add text to the line; what has the same marks becomes one piece."""
+        if list(marks) != self._marks:
+            self._end_words()
+            self._marks = list(marks)
+        self._words.append(text)
 
     def line_break(self) -> None:
         """Go on in a new line of the same paragraph."""
+        self._end_words()
         self._line.append({"type": "hardBreak"})
 
     def rule(self) -> None:
@@ -112,6 +119,7 @@ class DocumentBuilder:
 
     def end_line(self) -> None:
         """End the paragraph or heading."""
+        self._end_words()
         line, level = _trimmed(self._line), self._heading
         self._line, self._heading = [], 0
         if line:
@@ -126,10 +134,16 @@ class DocumentBuilder:
         _prune(self._document)
         return self._document
 
+    def _end_words(self) -> None:
+        text, self._words = _BLANKS.sub(" ", "".join(self._words)), []
+        if text:
+            marks = {"marks": self._marks} if self._marks else {}
+            self._line.append({"type": "text", "text": text, **marks})
+
     @property
     def in_line(self) -> bool:
         """Whether a paragraph has begun."""
-        return bool(self._line)
+        return bool(self._line) or any(self._words)
 
     @property
     def _here(self) -> str:

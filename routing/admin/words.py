@@ -59,7 +59,9 @@ def _strong(value: str) -> str:
 
 def mapping_source(mapping: Mapping) -> str:
     """Where a mapping's value comes from."""
-    return mapping.source or mapping.template or mapping.constant
+    counter = mapping.counter.name if mapping.counter else ""
+    sources = ", ".join(filter(None, (mapping.source, *mapping.further_sources)))
+    return sources or mapping.template or mapping.constant or counter
 
 
 def loaded_versions(request: HttpRequest) -> Any:
@@ -77,7 +79,9 @@ def loaded_versions(request: HttpRequest) -> Any:
 
 def version_body(version: RuleVersion) -> dict[str, Any]:
     """What a version holds, as pages show it."""
-    mappings = list(version.mappings.select_related("table").order_by("category", "position", "id"))
+    mappings = list(
+        version.mappings.select_related("table", "counter").order_by("category", "position", "id")
+    )
     return {
         "version": version,
         "path": path_of(version),

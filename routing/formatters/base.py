@@ -53,6 +53,7 @@ class Formatter:
     after the other), always a `list`, or the `whole` as it is. `run` gets the arguments by name and gives
     the new value, or MISSING where there is none; it raises FormatterError. `check` sees the arguments when
     the rule is saved and raises RuleError. `empty` says whether it also gets what is missing or None.
+    `weight` is what a character costs, of the work that a chain may do.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Formatter:
     takes: Takes = "text"
     check: Callable[[Mapping[str, ArgumentValue]], None] | None = None
     empty: bool = False
+    weight: int = 1
 
 
 def bounded(size: int) -> None:

@@ -21,6 +21,8 @@ from routing.formatters.times import TIMES
 
 MAX_CHAIN = 20
 """Formatters of one mapping."""
+MAX_WORK = 8 * 1024 * 1024
+"""Characters that all formatters of one chain may go through, together."""
 FORMATTERS: Mapping[str, Formatter] = {
     formatter.name: formatter
     for formatter in (*TEXT, *PATTERNS, *LISTS, *NUMBERS, *TIMES, *DOCUMENTS, *ENCODINGS)
@@ -53,8 +55,12 @@ def apply_chain(chain: Chain, value: Value | Missing) -> Value | Missing:
 
     Raises FormatterError, naming the formatter by its place.
     """
+    work = 0
     for place, step in enumerate(chain, 1):
         try:
+            work += _effort(step, value)
+            if work > MAX_WORK:
+                raise FormatterError("The chain takes too much work. Shorten the value first, with truncate.")
             value = _applied(step, value)
         except (FormatterError, FilterLimit) as error:
             sentence = error.message if isinstance(error, FilterLimit) else str(error)
@@ -86,11 +92,13 @@ def _arguments(formatter: Formatter, given: Any) -> dict[str, ArgumentValue]:
     return arguments
 
 
+def _effort(step: Step, value: Value | Missing) -> int:
+    return 0 if value is MISSING else measure(value) * step.formatter.weight
+
+
 def _applied(step: Step, value: Value | Missing) -> Value | Missing:
     if (value is MISSING or value is None) and not step.formatter.empty:
         return value
-    if value is not MISSING:
-        measure(value)
     match step.formatter.takes:
         case "list":
             return _run(step, value if isinstance(value, list) else [value])[0]

@@ -49,5 +49,6 @@ DOCUMENTS = (
             Argument("writes", "To", "choice", "text", choices=tuple(WRITERS)),
         ),
         takes="value",
+        weight=8,
     ),
 )

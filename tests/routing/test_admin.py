@@ -454,6 +454,58 @@ def test_table_is_saved_with_its_rows():
     assert "Priorities" in text_of(signed_in().get(TABLES))
 
 
+def wide_table(**row):
+    """A table of two values and one, as its form sends it, with one row."""
+    named = {"name": "Triage", "unmapped": "hold", "inputs": "impact, urgency", "outputs": "priority"}
+    counts = {"rows-TOTAL_FORMS": 1, "rows-INITIAL_FORMS": 0, "rows-0-position": 0}
+    return {**named, **counts, **{f"rows-0-{name}": value for name, value in row.items()}}
+
+
+def test_table_of_several_values_keeps_its_cells():
+    environment = make_environment()
+    data = wide_table(source="1 - High; *", target="P1") | {"environment": environment.pk}
+
+    signed_in("integrator", environment).post(f"{TABLES}add/", data)
+
+    kept = TranslationRow.objects.get()
+    assert (kept.table.inputs, kept.table.outputs) == (["impact", "urgency"], ["priority"])
+    assert (kept.sources, kept.targets, kept.source) == (["1 - High", "*"], ["P1"], "")
+    assert 'value="1 - High; *"' in text_of(signed_in().get(f"{TABLES}{kept.table_id}/change/"))
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"source": "1", "target": "P1"}, {"source": ["Write 2 values with ; between: impact; urgency."]}),
+        ({"source": "1; 2", "target": "a; b"}, {"target": ["Write 1 values with ; between: priority."]}),
+    ],
+)
+def test_row_needs_a_value_for_each_column(row, says):
+    answer = signed_in().post(f"{TABLES}add/", wide_table(**row) | {"environment": make_environment().pk})
+
+    [inline] = answer.context["inline_admin_formsets"]
+    assert inline.formset.errors == [says]
+    assert not TranslationTable.objects.exists()
+
+
+def test_table_needs_both_sides_or_neither():
+    data = wide_table(source="1; 2", target="P1") | {"environment": make_environment().pk, "outputs": ""}
+
+    answer = signed_in().post(f"{TABLES}add/", data)
+
+    assert "outputs" in answer.context["adminform"].form.errors
+
+
+def test_used_table_keeps_its_columns():
+    version = make_drafted().versions.get()
+    table = TranslationTable.objects.create(environment=version.environment, name="Priorities")
+    Mapping.objects.create(version=version, kind="translate", source="a", target="b", table=table)
+
+    answer = signed_in().post(f"{TABLES}{table.pk}/change/", wide_table(source="1; 2", target="P1"))
+
+    assert answer.context["adminform"].form.errors.keys() == {"inputs", "outputs"}
+
+
 def test_used_default_must_be_given():
     data = {"name": "P", "environment": make_environment().pk, "unmapped": "default"}
     data |= {"rows-TOTAL_FORMS": 0, "rows-INITIAL_FORMS": 0}

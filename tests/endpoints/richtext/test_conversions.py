@@ -72,6 +72,7 @@ WORDS = st.text(st.characters(categories=("L", "N", "P", "S", "Zs"), include_cha
             "<table><tr><th>Host<th>State</tr><tr><td>a|b<td>up</table>",
             "| Host | State |\n| --- | --- |\n| a\\|b | up |",
         ),
+        ("a <x-y> b</x-y> <b> c </b> d", "a b **c** d"),
         ("a<hr>b", "a\n\n---\n\nb"),
         ("2 * 3 * 4 [x] snake_case _y_", "2 \\* 3 \\* 4 \\[x\\] snake_case \\_y\\_"),
         ("<p># no heading<p>1. no list<p>- no item", "\\# no heading\n\n1\\. no list\n\n\\- no item"),

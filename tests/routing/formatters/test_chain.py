@@ -112,6 +112,14 @@ def test_growing_value_is_refused_quickly(name, arguments, value):
     assert time.perf_counter() - began < 1
 
 
+def test_long_chain_has_bounded_work():
+    long, short = chain(*["trim"] * 20), "x" * 20_000
+
+    assert apply_chain(long, short) == short
+    with pytest.raises(FormatterError, match=r"^Formatter 9, Trim: The chain takes too much work"):
+        apply_chain(long, "x" * 1_000_000)
+
+
 @pytest.mark.parametrize(
     ("written", "says"),
     [
