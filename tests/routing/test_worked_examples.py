@@ -10,12 +10,22 @@ import pytest
 
 from oneio.template_filters import FILTERS
 from oneio.templating import compile_template
+from routing.condition_tree import leaves
 from routing.context import view
 from routing.formatters import FORMATTERS
 from routing.formatters.date_patterns import SIGNS, compile_pattern
 from routing.mapping import MappingError
 from routing.mapping_rows import MAPPING_KINDS, MISSING_POLICIES, ONLY_ON
-from tests.routing.worked_examples import PAGE, examples, run_formatters, run_mapping
+from routing.operators import OPERATORS
+from tests.routing.worked_examples import (
+    PAGE,
+    a_tree,
+    examples,
+    run_conditions,
+    run_formatters,
+    run_mapping,
+    run_rules,
+)
 
 
 def named(example: dict[str, Any]) -> str:
@@ -39,6 +49,29 @@ def test_example_is_held_as_it_says(example):
 @pytest.mark.parametrize("example", examples("formatters", "result"), ids=named)
 def test_example_formats_to_its_result(example):
     assert run_formatters(example) == example["result"]
+
+
+@pytest.mark.parametrize("example", examples("conditions", "matches"), ids=named)
+def test_example_matches_as_it_says(example):
+    assert run_conditions(example) is example["matches"]
+
+
+@pytest.mark.parametrize("example", examples("rules", "outcome"), ids=named)
+def test_example_rules_decide_as_it_says(example):
+    decision = run_rules(example)
+
+    named_targets = {number: rule.get("target") for number, rule in enumerate(example["rules"], 1)}
+    assert decision.fate == example["outcome"]
+    assert [named_targets[route.rule.rule_id] for route in decision.routes] == example["targets"]
+    assert decision.variables == example.get("variables", {})
+
+
+def test_every_kind_of_operator_has_an_example():
+    written = [a_tree(example["conditions"]) for example in examples("conditions", "matches")]
+
+    kinds = {leaf.compares.kind for tree in written for leaf in leaves(tree)}
+
+    assert kinds == {operator.kind for operator in OPERATORS.values()}
 
 
 def test_every_formatter_has_an_example():

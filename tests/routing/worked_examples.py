@@ -8,10 +8,12 @@ from typing import Any
 
 import yaml
 
-from endpoints.canonical import Value
+from endpoints.canonical import CanonicalMessage, EntityKind, Operation, Value
 from oneio.paths import MISSING
 from oneio.state import CHECKOUT
-from routing.compiled import Condition, MappingRow, TranslationTable
+from routing.compiled import Condition, Group, MappingRow, Node, RoutingRule, RuleSet, TranslationTable
+from routing.conditions import evaluate as evaluate_conditions
+from routing.decision import Decision, Facts, decide
 from routing.formatters import apply_chain, compile_chain
 from routing.mapping import evaluate
 from routing.translation import TableRow
@@ -38,6 +40,62 @@ def run_mapping(example: dict[str, Any]) -> dict[str, Value]:
     return evaluate([a_row(mapping) for mapping in mappings], context, example.get("action"))
 
 
+def run_conditions(example: dict[str, Any]) -> bool:
+    """Whether the example's conditions hold for its message."""
+    context = {
+        "attributes": example["message"],
+        "changed": example.get("changed", {}),
+        "message": {"received_at": example.get("received_at")},
+        **example.get("context", {}),
+    }
+    return evaluate_conditions(a_tree(example["conditions"]), context).matched
+
+
+def run_rules(example: dict[str, Any]) -> Decision:
+    """What the example's rules decide on its message, of a ticket that no target has yet."""
+    names = {rule["target"]: number for number, rule in enumerate(example["rules"], 1) if "target" in rule}
+    rules = RuleSet(a_rule(number, rule, names) for number, rule in enumerate(example["rules"], 1))
+    operation = Operation(example.get("operation", "create"))
+    message = CanonicalMessage(
+        "incident", EntityKind.INCIDENT, operation, "abc", "INC1", attributes=example["message"]
+    )
+    return decide(rules.candidates(99, "incident"), Facts(message, example["message"], (), frozenset(), {}))
+
+
+def a_rule(number: int, written: dict[str, Any], names: dict[str, int]) -> RoutingRule:
+    """The rule that an example writes down; its target's number is by `names`."""
+    operations = written.get("operations", ["create", "update", "comment"])
+    return RoutingRule(
+        rule_id=number,
+        version_id=number,
+        number=1,
+        name=written["name"],
+        priority=written.get("priority", 0),
+        source_endpoint_id=99,
+        source_entity="incident",
+        operations=frozenset(map(Operation, operations)),
+        action=written.get("action", "route"),
+        target_endpoint_id=names.get(written.get("target", "")),
+        target_entity="incident" if "target" in written else "",
+        conditions=a_tree(written.get("conditions", [])),
+        conversation=tuple(a_row(row) for row in written.get("conversation", [])),
+    )
+
+
+def a_tree(written: list[dict[str, Any]]) -> tuple[Node, ...]:
+    """Conditions, and groups of them as `all`, `any` or `none` with a list."""
+    return tuple(a_node(node) for node in written)
+
+
+def a_node(written: dict[str, Any]) -> Node:
+    """One of them."""
+    if "path" in written:
+        fields = {**written, "value": str(written.get("value", "")), "values": written.get("values", ())}
+        return Condition(**fields | {"values": tuple(map(str, fields["values"]))})
+    [(kind, members)] = written.items()
+    return Group(kind, a_tree(members))
+
+
 def run_formatters(example: dict[str, Any]) -> Value | str:
     """What the example's formatters make of its value; "missing" for nothing."""
     result = apply_chain(a_chain(example["formatters"]), example["value"])
@@ -49,7 +107,7 @@ def a_row(written: dict[str, Any]) -> MappingRow:
     fields = dict(written)
     if "table" in fields:
         fields["table"] = a_table(fields["table"])
-    fields["conditions"] = tuple(Condition(**condition) for condition in fields.get("conditions", []))
+    fields["conditions"] = a_tree(fields.get("conditions", []))
     fields["formatters"] = a_chain(fields.get("formatters", []))
     for name in ("further_sources", "further_targets"):
         fields[name] = tuple(fields.get(name, ()))
