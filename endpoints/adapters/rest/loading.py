@@ -14,11 +14,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 import re2
-import yaml
 
 from endpoints.adapters.base import Unreadable, Unrenderable
 from endpoints.adapters.rest.declaration import AuthKind, RestDeclaration, Source
 from endpoints.adapters.rest.templates import check_body, check_url
+from oneio import plain_yaml
 from oneio.paths import compile_path
 from oneio.templating import compile_template
 
@@ -33,16 +33,10 @@ class DeclarationError(Unreadable, Unrenderable):
 @lru_cache(maxsize=256)
 def declaration_from_text(text: str) -> RestDeclaration:
     """The declaration written as YAML. Raises DeclarationError."""
-    if len(text) > MAX_LENGTH:
-        raise DeclarationError(f"The declaration has {len(text)} characters. Shorten it to {MAX_LENGTH}.")
     try:
-        mapping = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader without aliases)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" (line {mark.line + 1})" if mark else ""
-        raise DeclarationError(f"The declaration is not valid YAML{line}.") from None
-    except (RecursionError, ValueError):
-        raise DeclarationError("The declaration is not valid YAML.") from None
+        mapping = plain_yaml.load(text, "declaration", MAX_LENGTH)
+    except plain_yaml.PlainYamlError as error:
+        raise DeclarationError(str(error)) from None
     return declaration_from_mapping(mapping)
 
 
@@ -57,15 +51,6 @@ def declaration_from_mapping(mapping: Any) -> RestDeclaration:
     if auth.kind is AuthKind.OAUTH2 and not auth.token_url:
         raise _wrong("auth.token_url", "is missing: it is where access tokens are fetched")
     return declaration
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, whose few lines can stand for billions of values."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError
-        return super().compose_node(parent, index)
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
