@@ -302,6 +302,11 @@ UNFOLD: dict[str, Any] = {
                         "icon": "translate",
                         "link": reverse_lazy("admin:routing_translationtable_changelist"),
                     },
+                    {
+                        "title": "Export and import",
+                        "icon": "swap_vert",
+                        "link": reverse_lazy("admin:routing_configuration"),
+                    },
                 ],
             },
             {

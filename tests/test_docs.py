@@ -35,6 +35,7 @@ from oneio.template_filters import FILTERS
 from routing.context import ROOTS
 from routing.models import MappingCategory, MappingKind, MissingPolicy, RuleAction, UnmappedPolicy
 from routing.operators import OPERATORS
+from routing.portable.reading import read as read_configuration
 
 DOCS = CHECKOUT / "docs"
 README = CHECKOUT / "README.md"
@@ -445,6 +446,17 @@ def test_connecting_pages_name_every_setting_of_the_form() -> None:
     ]
 
     assert missing == []
+
+
+def test_configuration_example_is_a_document() -> None:
+    document = read_configuration(example("how-to/move-configuration.md", "configuration"))
+
+    assert [row.fields["target"] for row in document.rules[0].mappings] == [
+        "caller",
+        "title",
+        "priority",
+        "description",
+    ]
 
 
 def test_commands_named_in_pages_exist() -> None:

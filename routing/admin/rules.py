@@ -24,7 +24,7 @@ from oneio.admin import display
 from oneio.admin.base import EnvironmentAdmin, may, note
 from oneio.admin.filters import DropdownFilter, EnvironmentFilter, ReadableFilter
 from routing import compiled, versions
-from routing.admin import words
+from routing.admin import comparison, configuration, words
 from routing.admin.forms import DraftForm, IdentityForm
 from routing.admin.rows import ConditionInline, ConversationInline, MappingInline, VariableInline
 from routing.models import RoutingRule
@@ -118,7 +118,8 @@ class RoutingRuleAdmin(EnvironmentAdmin):
             wrap(require_POST(self.make_current)),
             name="routing_routingrule_current",
         )
-        return [*own, current, *super().get_urls()]
+        pages = [*configuration.urls(self.admin_site), *comparison.urls(self.admin_site)]
+        return [*pages, *own, current, *super().get_urls()]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Identity alone, or identity and draft."""
@@ -218,6 +219,8 @@ class RoutingRuleAdmin(EnvironmentAdmin):
             "form": form,
             "problem": problem,
             "body": words.version_body(loaded),
+            "current": rule.current_version,
+            "differences": comparison.changes(rule.current_version, loaded) if rule.current_version else [],
         }
         return TemplateResponse(request, "routing/publish.html", context)
 

@@ -30,6 +30,7 @@ from routing.models import Mapping as MappingRow
 from routing.portable import reading, writing
 from routing.portable.differences import Difference, differences
 from routing.portable.reading import Document, Problem, Unimportable
+from routing.portable.shape import RULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,7 @@ class _Import:
         if rule.pk is None:
             return {}
         version = rule.current_version or versions.find_draft(rule)
-        return writing.rule_document(rule, version) if version else {}
+        return writing.rule_document(rule, version) if version else RULE.write(rule)
 
     def _all(self, model: type[Any]) -> Any:
         return model._default_manager.filter(environment=self.environment)

@@ -124,9 +124,9 @@ def test_unknown_owner_leaves_the_rule_without(environment: Environment) -> None
 
 
 def test_owner_is_found_by_name(environment: Environment) -> None:
-    ada = make_user(username="ada")
+    ada = make_user()
 
-    bring(environment, FULL.replace("use_case:", "owner: ada\n    use_case:"))
+    bring(environment, FULL.replace("use_case:", f"owner: {ada.username}\n    use_case:"))
 
     assert RoutingRule.objects.get().owner == ada
 
