@@ -64,6 +64,10 @@ class AttributeDefinition:
     meaning: str
 
 
+ANY_TYPE = "application/octet-stream"
+"""The content type of a file that says nothing of itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """The person or account that did something, as its system names it."""
@@ -86,14 +90,16 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file of a ticket: where it is (`stored` here, or `url` at the sender), never its bytes."""
+    """A file of a ticket and where it is: `stored` here, at the sender (`id`, `url`), or in the message
+    itself (`content`, as base64)."""
 
     id: str
     file_name: str
-    content_type: str = "application/octet-stream"
+    content_type: str = ANY_TYPE
     size: int | None = None
     url: str = ""
     stored: str = ""
+    content: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,4 +326,6 @@ def _actor_to_json(actor: Actor) -> dict[str, str]:
 
 
 def _attachment_to_json(attachment: Attachment) -> dict[str, Any]:
-    return {name: getattr(attachment, name) for name in Attachment.__slots__}
+    """Without `content`: the bytes themselves are kept apart, encrypted in chunks."""
+    kept = (name for name in Attachment.__slots__ if name != "content")
+    return {name: getattr(attachment, name) for name in kept}

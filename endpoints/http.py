@@ -10,7 +10,8 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,16 @@ from endpoints.network import Lookup, NetworkPolicy
 from endpoints.outcomes import Phase
 from endpoints.transport import Exchange, GuardedAdapter, HttpFailure, always, current_exchange
 
-__all__ = ["HttpAnswer", "HttpClient", "HttpFailure", "HttpRequest", "NetworkPolicy", "Phase"]
+__all__ = [
+    "Content",
+    "Download",
+    "HttpAnswer",
+    "HttpClient",
+    "HttpFailure",
+    "HttpRequest",
+    "NetworkPolicy",
+    "Phase",
+]
 
 USER_AGENT = "oneio"
 MAX_BODY = 2 * 1024 * 1024
@@ -33,8 +43,36 @@ _CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """A body that is read while it is sent: exactly `length` bytes in `pieces()`."""
+
+    length: int
+    pieces: Callable[[], Iterator[bytes]]
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces. Raises HttpFailure if they cannot be read or are not as long as was said."""
+        exchange, left = current_exchange.get(), self.length
+        try:
+            for piece in self.pieces():
+                left -= len(piece)
+                if left < 0:
+                    break
+                yield piece
+        except HttpFailure:
+            raise
+        except Exception as error:
+            raise exchange.failure("content", f"The file cannot be read: {type(error).__name__}.") from error
+        if left:
+            raise exchange.failure("content", "The file is not as long as it was when it was received.")
+
+
+@dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request. `url` is absolute; times are in seconds, sizes in bytes; at most one of json and body.
+    """One request. `url` is absolute; times are in seconds, sizes in bytes; at most one of json, body and
+    content.
 
     `deadline` bounds the whole exchange by the wall clock, `read_timeout` each wait for the next bytes.
     """
@@ -45,6 +83,7 @@ class HttpRequest:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Any = field(default=None, repr=False)
     body: bytes | str | None = field(default=None, repr=False)
+    content: Content | None = field(default=None, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     connect_timeout: float = 10
     read_timeout: float = 70
@@ -74,6 +113,19 @@ class HttpAnswer:
         return self.body[:TEXT_LIMIT].decode("utf-8", errors="replace")
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer whose body is read piece by piece, while the exchange lasts."""
+
+    status: int
+    headers: CaseInsensitiveDict[str] = field(repr=False)
+    pieces: Iterator[bytes] = field(repr=False)
+
+    def head(self) -> HttpAnswer:
+        """The answer with the beginning of its body, for one that is no file."""
+        return HttpAnswer(self.status, self.headers, next(self.pieces, b""))
+
+
 class HttpClient:
     """Sends requests from any number of threads over shared keep-alive connections."""
 
@@ -93,10 +145,28 @@ class HttpClient:
     def send(self, request: HttpRequest) -> HttpAnswer:
         """Send once, without following redirects. Raises HttpFailure and nothing else."""
         prepared = _prepare(request)
+        with self._exchange(request) as exchange:
+            return self._carry_out(prepared, exchange, request.max_body)
+
+    @contextmanager
+    def download(self, request: HttpRequest) -> Iterator[Download]:
+        """Send once and read the answer's body while it arrives, up to the request's `max_body`. Raises
+        HttpFailure, also from the pieces; what is raised inside the block passes."""
+        prepared = _prepare(request)
+        with self._exchange(request) as exchange:
+            response = self._adapter.send(prepared, stream=True, timeout=exchange.read_timeout)
+            try:
+                pieces = _pieces(response, exchange, request.max_body)
+                yield Download(response.status_code, response.headers, pieces)
+            finally:
+                response.raw.close()
+
+    @contextmanager
+    def _exchange(self, request: HttpRequest) -> Iterator[Exchange]:
         exchange = self._begin(request)
         token = current_exchange.set(exchange)
         try:
-            return self._carry_out(prepared, exchange, request.max_body)
+            yield exchange
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException) as error:
             # Their texts hold the URL, whose query may hold an API key.
             raise exchange.broken(error) from None
@@ -141,7 +211,7 @@ def _prepare(request: HttpRequest) -> requests.PreparedRequest:
             headers=headers,
             params=dict(request.params),
             json=request.json,
-            data=request.body.encode() if isinstance(request.body, str) else request.body,
+            data=_data(request),
             auth=request.auth,
         ).prepare()
     except requests.exceptions.InvalidURL:
@@ -150,6 +220,13 @@ def _prepare(request: HttpRequest) -> requests.PreparedRequest:
         raise HttpFailure(
             Phase.CONNECT, "bad_request", "The request holds something that HTTP or JSON cannot carry."
         ) from None
+
+
+def _data(request: HttpRequest) -> Any:
+    if request.content is not None:
+        # Without a single byte, requests would announce a body of unknown length.
+        return request.content if request.content.length else b""
+    return request.body.encode() if isinstance(request.body, str) else request.body
 
 
 def _check_url(url: str) -> None:
@@ -174,12 +251,8 @@ def _read_body(response: requests.Response, exchange: Exchange, limit: int) -> b
     """The whole body up to the limit; of an error's body, which only people read, whatever came."""
     body = bytearray()
     try:
-        for chunk in response.raw.stream(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > limit:
-                raise exchange.failure(
-                    "body_too_large", f"{exchange.host} answered with more than {limit} bytes."
-                )
+        for piece in _pieces(response, exchange, limit):
+            body += piece
     except (HttpFailure, urllib3.exceptions.HTTPError, http.client.HTTPException):
         if response.status_code < 400:
             raise
@@ -187,6 +260,17 @@ def _read_body(response: requests.Response, exchange: Exchange, limit: int) -> b
         return bytes(body[:limit])
     response.raw.release_conn()
     return bytes(body)
+
+
+def _pieces(response: requests.Response, exchange: Exchange, limit: int) -> Iterator[bytes]:
+    size = 0
+    for piece in response.raw.stream(_CHUNK, decode_content=True):
+        size += len(piece)
+        if size > limit:
+            raise exchange.failure(
+                "body_too_large", f"{exchange.host} answered with more than {limit} bytes."
+            )
+        yield piece
 
 
 def _refuse_constant(name: str) -> Any:

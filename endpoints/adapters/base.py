@@ -7,7 +7,7 @@ once, and reports what happened in the words of `endpoints.outcomes`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from endpoints.canonical import (
+    Attachment,
     Attributes,
     AttributeType,
     CanonicalMessage,
@@ -36,6 +37,10 @@ class Capability(StrEnum):
     """Needs an access token that it fetches itself."""
     FETCH = "fetch"
     """Reads one ticket by its id."""
+    ATTACH = "attach"
+    """Takes files for its tickets."""
+    DOWNLOAD = "download"
+    """Hands out the files that its messages speak of."""
 
 
 class Action(StrEnum):
@@ -45,6 +50,7 @@ class Action(StrEnum):
     UPDATE = "update"
     COMMENT = "comment"
     WRITE_BACK = "write_back"
+    ATTACH = "attach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingFile:
+    """A file to be handed on. `pieces` reads it from its beginning, each time it is called; together they
+    are exactly `size` bytes."""
+
+    name: str = field(repr=False)
+    content_type: str
+    size: int
+    pieces: Callable[[], Iterator[bytes]] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """What is to be done at the target, in canonical words.
 
@@ -145,6 +162,7 @@ class Command:
     comment: Comment | None = None
     partner: Reference | None = None
     message_type: str = ""
+    file: OutgoingFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +179,17 @@ class Step:
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    upload: Upload | None = None
+    shown: Any = None
+    """What people see instead of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as a request's body: as it is, or, where `part` names it, as that part of a form."""
+
+    file: OutgoingFile
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +275,12 @@ class Adapter(ABC):
     def fetch(self, entity: EntityConfig, external_id: str, http: HttpClient) -> CanonicalMessage | Outcome:
         """The ticket as it is now at its system."""
         raise TypeError(f"{self.label} does not declare that it can read tickets.")
+
+    def download(
+        self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int
+    ) -> Outcome:
+        """Hand the bytes of a file that a message spoke of to `take` as they arrive, `longest` at most."""
+        raise TypeError(f"{self.label} does not declare that its files can be fetched.")
 
     def describe(self, entity: EntityConfig) -> Sequence[FieldDescription]:
         """The fields known for an entity type without asking the system."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from endpoints.adapters.base import EndpointConfig, Reference, Step
+from endpoints.adapters import uploads
+from endpoints.adapters.base import EndpointConfig, Reference, Step, Upload
 from endpoints.canonical import Attributes
 from endpoints.http import HttpAnswer, HttpClient, HttpFailure, HttpRequest
 from endpoints.outcomes import Outcome, RemoteItem, Result, classify_answer, classify_failure
@@ -27,6 +28,9 @@ TELLING_HEADERS = (
 SECRET_HEADERS = ("authorization", "cookie", "api-key", "apikey", "token", "secret", "password")
 DEADLINE_MARGIN = 20.0
 """Seconds that a whole exchange may last beyond the read time-out."""
+
+SLOWEST = 64 * 1024
+"""Bytes a second that a file may take at least; slower and the exchange is given up."""
 
 Complaint = Callable[[Any], str | None]
 """Says what is wrong with the parsed body of an answer whose status looks like success; None if nothing."""
@@ -76,6 +80,19 @@ class Speaker:
             return Exchange(replace(outcome, request=as_sent(step)))
         return self._classified(step, answer, repeatable, complaint)
 
+    def take_file(self, step: Step, take: Callable[[Iterator[bytes]], None], longest: int) -> Outcome:
+        """Ask for a file and hand its bytes to `take` as they arrive, `longest` at most."""
+        request = self._request(step)
+        patient = replace(request, max_body=longest, deadline=request.deadline + longest / SLOWEST)
+        try:
+            with self.http.download(patient) as answer:
+                if not 200 <= answer.status < 300:
+                    return self._classified(step, answer.head(), True, no_complaint).outcome
+                take(answer.pieces)
+        except HttpFailure as failure:
+            return classify_failure(failure.phase, failure.reason, failure.message, repeatable=True)
+        return Outcome(Result.CONFIRMED, status=answer.status, request=as_sent(step))
+
     def _classified(self, step: Step, answer: HttpAnswer, repeatable: bool, complaint: Complaint) -> Exchange:
         body = answer.json()
         # The endpoint's own codes are about what we do there; a question is answered by any 2xx.
@@ -96,6 +113,8 @@ class Speaker:
         return Exchange(told, body, answer.headers)
 
     def _request(self, step: Step) -> HttpRequest:
+        if step.upload:
+            return self._upload(step, step.upload)
         text = step.body if isinstance(step.body, str) else None
         return HttpRequest(
             method=step.method,
@@ -107,6 +126,17 @@ class Speaker:
             auth=self.auth,
             read_timeout=self.read_timeout,
             deadline=self.read_timeout + DEADLINE_MARGIN,
+        )
+
+    def _upload(self, step: Step, upload: Upload) -> HttpRequest:
+        """The file as it is, or as a part of a form; a large one may take longer."""
+        content_type, content = uploads.encoded(upload)
+        request = self._request(replace(step, body=None, upload=None))
+        return replace(
+            request,
+            headers={**request.headers, "Content-Type": content_type},
+            content=content,
+            deadline=request.deadline + content.length / SLOWEST,
         )
 
 
@@ -168,7 +198,8 @@ class Progress:
 def as_sent(step: Step) -> dict[str, object]:
     """A step as an attempt shows it: the request without credentials."""
     headers = {name: value for name, value in step.headers.items() if not _is_secret(name)}
-    sent = {"method": step.method, "path": step.path, "query": dict(step.query), "body": step.body}
+    body = f"A file of {step.upload.file.size} bytes" if step.upload else step.shown or step.body
+    sent = {"method": step.method, "path": step.path, "query": dict(step.query), "body": body}
     return {**sent, "headers": headers} if headers else sent
 
 

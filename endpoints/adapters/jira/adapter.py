@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,9 +21,9 @@ from endpoints.adapters.base import (
     Step,
 )
 from endpoints.adapters.exchange import Progress, Speaker
-from endpoints.adapters.jira import fields, lookup, reading, rendering, workflow
+from endpoints.adapters.jira import fields, files, lookup, reading, rendering, workflow
 from endpoints.adapters.jira.options import SETTINGS, options_of
-from endpoints.canonical import CanonicalMessage, EntityKind
+from endpoints.canonical import Attachment, CanonicalMessage, EntityKind
 from endpoints.http import HttpAnswer, HttpClient
 from endpoints.outcomes import Found, Outcome, RemoteItem, Verification
 
@@ -43,7 +43,7 @@ class JiraAdapter(Adapter):
     kind = "jira"
     label = "Jira"
     settings = SETTINGS
-    capabilities = frozenset({Capability.VERIFY, Capability.WRITE_BACK, Capability.FETCH})
+    capabilities = frozenset(Capability) - {Capability.TOKEN}
     default_entities = tuple(EntityConfig(name, kind, type_) for name, kind, type_ in _ISSUE_TYPES)
     verify_settles_in = timedelta(minutes=3)
 
@@ -56,7 +56,9 @@ class JiraAdapter(Adapter):
         return reading.read(self.endpoint, received)
 
     def render(self, command: Command) -> Plan:
-        """Requests for fields, status and comment, as far as the command has them."""
+        """Requests for fields, status and comment, as far as the command has them; or an upload."""
+        if command.action is Action.ATTACH:
+            return files.render(self._options, command)
         return rendering.render(self.endpoint, self._options, command)
 
     def send(self, plan: Plan, http: HttpClient) -> Outcome:
@@ -75,6 +77,8 @@ class JiraAdapter(Adapter):
             return self._verify_create(command, self._speaker(http))
         if command.action is Action.COMMENT and command.target:
             return self._verify_comment(command, since, self._speaker(http))
+        if command.action is Action.ATTACH and command.target:
+            return self._verify_file(command, since, self._speaker(http))
         return Verification.unanswerable()
 
     def fetch(self, entity: EntityConfig, external_id: str, http: HttpClient) -> CanonicalMessage | Outcome:
@@ -85,6 +89,12 @@ class JiraAdapter(Adapter):
             return answer.outcome
         body = {"webhookEvent": "jira:issue_updated", "issue": answer.body}
         return self.read(Received(body, {}, {}, datetime.now(UTC)))
+
+    def download(
+        self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int
+    ) -> Outcome:
+        """The bytes of an issue's file."""
+        return files.download(self.endpoint, self._options, file, self._speaker(http), take, longest)
 
     def describe(self, entity: EntityConfig) -> Sequence[FieldDescription]:
         """The fields that every project has."""
@@ -115,8 +125,8 @@ class JiraAdapter(Adapter):
             if isinstance(kept, Outcome):
                 return kept
             step = kept
-        once = step.purpose in ("create", "comment")
-        answer = speaker.ask(step, repeatable=not once, complaint=_no_id if once else _anything)
+        complaint = _COMPLAINTS.get(step.purpose, _anything)
+        answer = speaker.ask(step, repeatable=step.purpose not in _COMPLAINTS, complaint=complaint)
         if answer.confirmed:
             self._take(step, command, answer.body, progress)
             self._look_up_names(step, command, progress, speaker)
@@ -128,6 +138,8 @@ class JiraAdapter(Adapter):
             self._name(body, progress)
         if step.purpose == "comment":
             progress.items = (*progress.items, RemoteItem("comment", str(body["id"])))
+        if step.purpose == "attach":
+            progress.items = files.items_of(body)
         if step.purpose in ("create", "fields"):
             self._note(step.body["fields"], command, progress)
 
@@ -149,7 +161,7 @@ class JiraAdapter(Adapter):
 
     def _look_up_names(self, step: Step, command: Command, progress: Progress, speaker: Speaker) -> None:
         """People and choices that were written by id: ask what they are called, as webhooks will say it."""
-        sent = step.body.get("fields", {})
+        sent = step.body.get("fields", {}) if step.body else {}
         wanted = {fields.field_of(name) for name in command.attributes}
         by_id = sorted(field for field in wanted & sent.keys() if _is_id(field, sent[field]))
         if not by_id:
@@ -196,6 +208,15 @@ class JiraAdapter(Adapter):
         progress.items = (RemoteItem("comment", str(comment["id"])),)
         return Verification(Found.YES, progress.finished())
 
+    def _verify_file(self, command: Command, since: datetime, speaker: Speaker) -> Verification:
+        progress = Progress.towards(command.target)
+        found, answer, items = files.find(self._options, command, since, speaker)
+        if found is not Found.YES:
+            return Verification(found, answer.outcome if found is Found.FAILED else None)
+        progress.add(answer.outcome)
+        progress.items = items
+        return Verification(Found.YES, progress.finished())
+
 
 def _is_id(field: str, raw: Any) -> bool:
     """Whether a written value does not say what people will see."""
@@ -211,6 +232,14 @@ def _no_id(body: Any) -> str | None:
     if isinstance(body, Mapping) and body.get("id"):
         return None
     return "Jira answered without the id of what it created."
+
+
+_COMPLAINTS: Mapping[str, Callable[[Any], str | None]] = {
+    "create": _no_id,
+    "comment": _no_id,
+    "attach": files.no_file,
+}
+"""Steps that must not be done twice, and what their answers must hold."""
 
 
 def _no_issue(body: Any) -> str | None:

@@ -40,7 +40,7 @@ def _steps(endpoint: EndpointConfig, options: Options, command: Command) -> Iter
         yield Step("create", "POST", issues, body={"fields": _new_issue(endpoint, options, command)})
         issue = f"{issues}/{NEW_ISSUE}"
     else:
-        issue = f"{issues}/{quote(_target(command).external_id, safe='')}"
+        issue = f"{issues}/{quote(target_of(command).external_id, safe='')}"
     if command.action is Action.WRITE_BACK:
         yield Step("write_back", "POST", f"{issue}/remotelink", body=_remote_link(endpoint, command))
         return
@@ -53,7 +53,8 @@ def _steps(endpoint: EndpointConfig, options: Options, command: Command) -> Iter
         yield Step("comment", "POST", f"{issue}/comment", body=_comment(options, command, command.comment))
 
 
-def _target(command: Command) -> Reference:
+def target_of(command: Command) -> Reference:
+    """The issue to be changed. Raises Unrenderable when there is none."""
     if command.target is None or not command.target.external_id:
         raise Unrenderable(
             "It is not known which Jira issue this belongs to. Deliver the create first, or skip this one."
@@ -193,7 +194,7 @@ def _remote_link(endpoint: EndpointConfig, command: Command) -> dict[str, Any]:
         raise Unrenderable("There is no partner ticket whose number could be written to Jira.")
     number = partner.number or partner.external_id
     # Jira demands an address; a partner without one is at least named on the issue itself.
-    own = link_to(endpoint, _target(command).number or _target(command).external_id)
+    own = link_to(endpoint, target_of(command).number or target_of(command).external_id)
     return {
         "globalId": f"oneio={partner.external_id or command.effect_key}"[:255],
         "relationship": "is exchanged with",

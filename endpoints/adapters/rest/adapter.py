@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from endpoints.adapters.rest import reading, rendering, speaking
 from endpoints.adapters.rest.declaration import AuthKind, Lookup, Request, RestDeclaration
 from endpoints.adapters.rest.loading import DeclarationError, declaration_from_text
 from endpoints.adapters.rest.templates import TemplateError, fill
-from endpoints.canonical import AttributeType, CanonicalMessage, EntityKind
+from endpoints.canonical import Attachment, AttributeType, CanonicalMessage, EntityKind
 from endpoints.http import HttpClient
 from endpoints.outcomes import Failure, Found, Outcome, RemoteItem, Result, Verification
 from oneio.paths import MISSING, compile_path
@@ -97,7 +97,11 @@ class RestAdapter(Adapter):
 
     def verify(self, command: Command, since: datetime, http: HttpClient) -> Verification:
         """Ask the declared lookup for what carries the effect key."""
-        lookups = {Action.CREATE: "lookup", Action.COMMENT: "lookup_comment"}
+        lookups = {
+            Action.CREATE: "lookup",
+            Action.COMMENT: "lookup_comment",
+            Action.ATTACH: "lookup_file",
+        }
         name = lookups.get(command.action)
         lookup: Lookup | None = getattr(self._rest.operations, name) if name and not self._fault else None
         if name is None or lookup is None:
@@ -135,6 +139,21 @@ class RestAdapter(Adapter):
             return answer.outcome
         received = _received(fetch.document, {**values, "answer": answer.body})
         return reading.read(self.endpoint, self._declared(), received, entity)
+
+    def download(
+        self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int
+    ) -> Outcome:
+        """The bytes of a file, by the declared `download`."""
+        download = None if self._fault else self._rest.operations.download
+        if download is None:
+            return _misdeclared("The declaration has no operations.download, so its files cannot be fetched.")
+        values = {"file": {"id": file.id, "name": file.file_name, "url": file.url}}
+        try:
+            step = rendering.step_of(download, "download", values)
+        except Unrenderable as fault:
+            return _misdeclared(str(fault))
+        anything = replace(step, headers={"Accept": "*/*", **step.headers})
+        return self._speaker(download, http).take_file(anything, take, longest)
 
     def describe(self, entity: EntityConfig) -> Sequence[FieldDescription]:
         """The declared fields."""
@@ -187,8 +206,8 @@ class RestAdapter(Adapter):
         written = rendering.written_by(request, self._rest, command.attributes)
         outcome = replace(_on_target(command, answer.outcome), written=written)
         remote_id = reading.text_at(request.id, answer.body, answer.headers, {})
-        if command.action is Action.COMMENT:
-            return replace(outcome, items=_comment_item(remote_id))
+        if command.action in _ITEMS:
+            return replace(outcome, items=_item(command.action, remote_id))
         if command.action is Action.CREATE and not remote_id:
             return _without_id(outcome)
         return self._named(outcome, request, answer.body, answer, remote_id)
@@ -210,8 +229,8 @@ class RestAdapter(Adapter):
             return Verification(Found.NO)
         remote_id = reading.text_at(lookup.id, item, answer.headers, {})
         outcome = _on_target(command, answer.outcome)
-        if command.action is Action.COMMENT:
-            return Verification(Found.YES, replace(outcome, items=_comment_item(remote_id)))
+        if command.action in _ITEMS:
+            return Verification(Found.YES, replace(outcome, items=_item(command.action, remote_id)))
         if not remote_id:
             return Verification(Found.FAILED, _without_id(outcome))
         return Verification(Found.YES, self._named(outcome, lookup, item, answer, remote_id))
@@ -220,7 +239,9 @@ class RestAdapter(Adapter):
 def _capabilities(declaration: RestDeclaration) -> frozenset[Capability]:
     operations = declaration.operations
     has = {
-        Capability.VERIFY: operations.lookup or operations.lookup_comment,
+        Capability.VERIFY: operations.lookup or operations.lookup_comment or operations.lookup_file,
+        Capability.ATTACH: operations.attach,
+        Capability.DOWNLOAD: operations.download,
         Capability.WRITE_BACK: operations.write_back,
         Capability.FETCH: operations.fetch,
         Capability.TOKEN: declaration.auth.kind is AuthKind.OAUTH2,
@@ -228,8 +249,12 @@ def _capabilities(declaration: RestDeclaration) -> frozenset[Capability]:
     return frozenset(capability for capability, declared in has.items() if declared)
 
 
-def _comment_item(remote_id: str) -> tuple[RemoteItem, ...]:
-    return (RemoteItem("comment", remote_id),) if remote_id else ()
+_ITEMS = {Action.COMMENT: "comment", Action.ATTACH: "attachment"}
+"""What an action leaves on the ticket, with an id of its own."""
+
+
+def _item(action: Action, remote_id: str) -> tuple[RemoteItem, ...]:
+    return (RemoteItem(_ITEMS[action], remote_id),) if remote_id else ()
 
 
 def _on_target(command: Command, outcome: Outcome) -> Outcome:

@@ -122,6 +122,20 @@ class CommentPaths:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePaths:
+    """Where a message's files are (`path`, to each one or to a list) and, inside one, its parts. `content`
+    is where its bytes stand as base64; files without them are fetched by `operations.download`."""
+
+    path: PathText
+    id: PathText = ""
+    name: PathText = ""
+    type: PathText = ""
+    size: PathText = ""
+    url: PathText = ""
+    content: NameText = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One attribute's field: `native` is its name in the system, written and (below `record`) read there.
 
@@ -164,6 +178,7 @@ class Inbound:
     actor: ActorPaths = ActorPaths()
     occurred_at: Source = Source()
     comments: tuple[CommentPaths, ...] = ()
+    attachments: tuple[FilePaths, ...] = ()
     event_id: Source = Source()
     effect_key: PathText = ""
     effect_key_prefix: str = ""
@@ -222,6 +237,29 @@ class Fetch(Request):
     document: BodyTree = "{{ answer }}"
 
 
+class FileForm(StrEnum):
+    """How a file is handed on: as the body itself, as a part of a form, or as base64 in a JSON body."""
+
+    RAW = "raw"
+    FORM = "form"
+    INLINE = "inline"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRequest(Request):
+    """Hands a file on. `part` names its field in a form; inline, `body` has it at `{{ file.content }}`."""
+
+    send: FileForm = FileForm.FORM
+    part: str = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Download(Request):
+    """Reads a file's bytes; its templates know `file.id` and `file.name`."""
+
+    method: Annotated[str, "method"] = "GET"
+
+
 @dataclass(frozen=True, slots=True)
 class Operations:
     """The requests that a system knows."""
@@ -230,8 +268,11 @@ class Operations:
     update: Request | None = None
     comment: Request | None = None
     write_back: Request | None = None
+    attach: FileRequest | None = None
+    download: Download | None = None
     lookup: Lookup | None = None
     lookup_comment: Lookup | None = None
+    lookup_file: Lookup | None = None
     fetch: Fetch | None = None
     check: Fetch | None = None
 

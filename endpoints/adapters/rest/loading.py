@@ -137,11 +137,16 @@ def _plain(hint: Any, value: Any, where: str) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is str and number:
         return str(value)
-    if hint is float and number:
+    if hint is float and (number or _is_fraction(value)):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise _wrong(where, f"must be {_NAMES[hint]}")
     return value
+
+
+def _is_fraction(value: Any) -> bool:
+    """Whether a text is a number with a fraction, which YAML leaves as it was written."""
+    return isinstance(value, str) and re.fullmatch(r"-?\d+\.\d+", value) is not None
 
 
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}

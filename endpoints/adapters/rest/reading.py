@@ -11,6 +11,7 @@ from endpoints.adapters.rest.declaration import (
     ActorPaths,
     CommentPaths,
     Field,
+    FilePaths,
     OperationSource,
     RestDeclaration,
     Source,
@@ -18,7 +19,16 @@ from endpoints.adapters.rest.declaration import (
 )
 from endpoints.adapters.rest.values import read_time, read_value, zone_of
 from endpoints.adapters.values import canonical_value, text_of
-from endpoints.canonical import Actor, CanonicalMessage, Comment, Operation, Value, Visibility
+from endpoints.canonical import (
+    ANY_TYPE,
+    Actor,
+    Attachment,
+    CanonicalMessage,
+    Comment,
+    Operation,
+    Value,
+    Visibility,
+)
 from oneio.paths import MISSING, compile_path
 from oneio.templating import compile_template
 
@@ -80,6 +90,7 @@ class _Reader:
             attributes=attributes,
             codes=codes,
             comments=tuple(self._comments()),
+            attachments=tuple(self._attachments()),
             native=self._received.body,
             parameters=self._received.parameters,
             effect_key=self._effect_key(),
@@ -169,6 +180,12 @@ class _Reader:
             at=self._time(at, f"{paths.path}.{paths.at}"),
         )
 
+    def _attachments(self) -> Iterator[Attachment]:
+        for paths in self._inbound.attachments:
+            for found in compile_path(paths.path).all(self._received.body):
+                for item in found if isinstance(found, list) else [found]:
+                    yield _attachment(paths, item)
+
     def _effect_key(self) -> str:
         if not self._inbound.effect_key:
             return ""
@@ -182,6 +199,18 @@ class _Reader:
 def _text_in(document: Any, path: str) -> str:
     value = compile_path(path).first(document) if path else MISSING
     return "" if value is MISSING else text_of(canonical_value(value))
+
+
+def _attachment(paths: FilePaths, item: Any) -> Attachment:
+    size = _text_in(item, paths.size)
+    return Attachment(
+        id=_text_in(item, paths.id),
+        file_name=_text_in(item, paths.name),
+        content_type=_text_in(item, paths.type) or ANY_TYPE,
+        size=int(size) if size.isdecimal() else None,
+        url=_text_in(item, paths.url),
+        content=_text_in(item, paths.content),
+    )
 
 
 def _actor(paths: ActorPaths, document: Any) -> Actor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from endpoints.adapters.base import (
@@ -10,12 +12,14 @@ from endpoints.adapters.base import (
     Command,
     EndpointConfig,
     EntityConfig,
+    OutgoingFile,
     Plan,
     Reference,
     Step,
     Unrenderable,
+    Upload,
 )
-from endpoints.adapters.rest.declaration import Field, Request, RestDeclaration
+from endpoints.adapters.rest.declaration import Field, FileForm, FileRequest, Request, RestDeclaration
 from endpoints.adapters.rest.templates import (
     MissingValue,
     TemplateError,
@@ -28,15 +32,38 @@ from endpoints.adapters.rest.values import native_value, plain_value, zone_of
 from endpoints.canonical import Attributes, Comment, Visibility
 from oneio.paths import MISSING, compile_path
 
+MOST_INLINE = 8 * 1024 * 1024
+"""Bytes of a file that is sent inside a JSON body, where all of it is in memory."""
 _ONCE_ONLY = frozenset({Action.CREATE, Action.COMMENT})
 
 
 def render(endpoint: EndpointConfig, declaration: RestDeclaration, command: Command) -> Plan:
     """The plan: the one request that the declaration has for this action. Raises Unrenderable."""
     request = request_for(declaration, command.action)
-    step = step_of(request, command.action.value, values_of(endpoint, declaration, command))
+    values = values_of(endpoint, declaration, command)
+    if isinstance(request, FileRequest):
+        return Plan(command, (_upload(request, command, values),), bool(request.repeatable))
+    step = step_of(request, command.action.value, values)
     repeatable = command.action not in _ONCE_ONLY if request.repeatable is None else request.repeatable
     return Plan(command, (step,), repeatable)
+
+
+def _upload(request: FileRequest, command: Command, values: Mapping[str, Any]) -> Step:
+    file, name = command.file, command.action.value
+    if file is None:
+        raise Unrenderable("There is no file to attach. Skip this delivery.")
+    if request.send is not FileForm.INLINE:
+        part = request.part if request.send is FileForm.FORM else ""
+        return replace(step_of(request, name, values), body=None, upload=Upload(file, part))
+    if file.size > MOST_INLINE:
+        raise Unrenderable(
+            f"The file has {file.size} bytes. This system takes files inside JSON, {MOST_INLINE} bytes at "
+            "most. Limit the size in the rule's attachments, or declare another way to send files."
+        )
+    content = b64encode(b"".join(file.pieces())).decode()
+    shown = step_of(request, name, values)
+    whole = step_of(request, name, {**values, "file": {**values["file"], "content": content}})
+    return replace(whole, shown=shown.body)
 
 
 def request_for(declaration: RestDeclaration, action: Action) -> Request:
@@ -76,9 +103,18 @@ def values_of(endpoint: EndpointConfig, declaration: RestDeclaration, command: C
         "target": _reference(command.target),
         "partner": _reference(command.partner),
         "comment": _comment(command.comment),
+        "file": _file(command.file),
         "effect_key": command.effect_key,
         "message_type": command.message_type,
     }
+
+
+def _file(file: OutgoingFile | None) -> dict[str, Any] | None:
+    """A file without its bytes."""
+    if file is None:
+        return None
+    shown = f"({file.size} bytes)"
+    return {"name": file.name, "content_type": file.content_type, "size": file.size, "content": shown}
 
 
 def entity_values(endpoint: EndpointConfig, entity: EntityConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -22,9 +22,9 @@ from endpoints.adapters.base import (
     Token,
 )
 from endpoints.adapters.exchange import Progress, Speaker
-from endpoints.adapters.servicenow import fields, lookup, oauth, reading, rendering
+from endpoints.adapters.servicenow import fields, files, lookup, oauth, reading, rendering
 from endpoints.adapters.servicenow.rendering import READ_QUERY, TABLE_API
-from endpoints.canonical import CanonicalMessage, EntityKind
+from endpoints.canonical import Attachment, CanonicalMessage, EntityKind
 from endpoints.http import HttpClient
 from endpoints.outcomes import Found, Outcome, RemoteItem, Verification
 
@@ -44,7 +44,7 @@ class ServiceNowAdapter(Adapter):
 
     kind = "servicenow"
     label = "ServiceNow"
-    capabilities = frozenset({Capability.VERIFY, Capability.WRITE_BACK, Capability.TOKEN, Capability.FETCH})
+    capabilities = frozenset(Capability)
     settings = (
         Setting(
             "auth",
@@ -86,12 +86,16 @@ class ServiceNowAdapter(Adapter):
         return reading.read(self.endpoint, received)
 
     def render(self, command: Command) -> Plan:
-        """One Table API request: POST for a create, PATCH for everything else."""
+        """One Table API request: POST for a create, PATCH for everything else; or an upload."""
+        if command.action is Action.ATTACH:
+            return files.render(command)
         return rendering.render(self.endpoint, command)
 
     def send(self, plan: Plan, http: HttpClient) -> Outcome:
         """Carry out the plan; after a comment also find the id that ServiceNow gave to the entry."""
         speaker, progress = self._speaker(http), Progress.towards(plan.command.target)
+        if plan.command.action is Action.ATTACH:
+            return self._attach(plan, speaker, progress)
         for step in plan.steps:
             answer = speaker.ask(step, repeatable=plan.repeatable, complaint=_no_record)
             if not answer.confirmed:
@@ -105,6 +109,8 @@ class ServiceNowAdapter(Adapter):
 
     def verify(self, command: Command, since: datetime, http: HttpClient) -> Verification:
         """Look a create up by its mark, a comment by its text among the entries made since."""
+        if command.action is Action.ATTACH and command.target:
+            return self._verify_file(command, since, self._speaker(http))
         if not fields.has_journal(command.entity.kind):
             return Verification.unanswerable()
         if command.action is Action.CREATE:
@@ -132,6 +138,12 @@ class ServiceNowAdapter(Adapter):
             return answer.outcome
         body = {"entity_type": entity.selector, "operation": "update", "record": answer.body["result"]}
         return self.read(Received(body, {}, {}, datetime.now(UTC)))
+
+    def download(
+        self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int
+    ) -> Outcome:
+        """The bytes of a record's file."""
+        return files.download(file, self._speaker(http), take, longest)
 
     def describe(self, entity: EntityConfig) -> Sequence[FieldDescription]:
         """The columns of the standard table."""
@@ -170,6 +182,23 @@ class ServiceNowAdapter(Adapter):
             wanted.add("partner_reference")
         attributes, _ = reading.attributes_of(command.entity.kind, record)
         progress.note({name: value for name, value in attributes.items() if name in wanted})
+
+    def _attach(self, plan: Plan, speaker: Speaker, progress: Progress) -> Outcome:
+        answer = speaker.ask(plan.steps[0], repeatable=False)
+        if not answer.confirmed:
+            return progress.onto(answer.outcome)
+        progress.add(answer.outcome)
+        progress.items = files.item_of(answer)
+        return progress.finished()
+
+    def _verify_file(self, command: Command, since: datetime, speaker: Speaker) -> Verification:
+        progress = Progress.towards(command.target)
+        found, answer, items = files.find(command, since, speaker)
+        if found is not Found.YES:
+            return Verification(found, answer.outcome if found is Found.FAILED else None)
+        progress.add(answer.outcome)
+        progress.items = items
+        return Verification(Found.YES, progress.finished())
 
     def _verify_create(self, command: Command, speaker: Speaker) -> Verification:
         table, key = command.entity.remote_name, command.effect_key

@@ -246,6 +246,7 @@ def _attachment(item: Mapping[str, Any]) -> Attachment:
         content_type=cell_of(item.get("content_type")).value or "application/octet-stream",
         size=int(size) if size.isdecimal() else None,
         url=cell_of(item.get("download_link", item.get("url"))).value,
+        content=cell_of(item.get("content")).value,
     )
 
 

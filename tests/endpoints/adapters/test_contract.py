@@ -17,6 +17,7 @@ from endpoints.adapters.base import (
     Command,
     EndpointConfig,
     EntityConfig,
+    OutgoingFile,
     Plan,
     Reference,
     Unreadable,
@@ -31,6 +32,7 @@ OPTIONAL_VERBS = {
     Capability.VERIFY: "verify",
     Capability.TOKEN: "acquire_token",
     Capability.FETCH: "fetch",
+    Capability.DOWNLOAD: "download",
 }
 DECLARATION = """
 auth: {kind: oauth2, token_url: /oauth/token}
@@ -44,10 +46,12 @@ operations:
   update: {path: "/tickets/{{ target.id }}", method: PUT, body: {ticket: "{{ fields }}"}}
   comment: {path: "/tickets/{{ target.id }}/comments", body: {text: "{{ comment.text }}"}}
   write_back: {path: "/tickets/{{ target.id }}", method: PUT, body: {partner: "{{ partner.number }}"}}
+  attach: {path: "/tickets/{{ target.id }}/files"}
   check: {path: /me}
 """
 SETTINGS: dict[str, dict[str, str]] = {"rest": {"declaration": DECLARATION}, "servicenow": {"auth": "oauth"}}
 PARTNER = Reference("p-1", "P-1", "https://partner.example/P-1")
+FILE = OutgoingFile("log.txt", "text/plain", 5, lambda: iter([b"12", b"345"]))
 TARGET = Reference("t-1", "T-1", "")
 
 every_adapter = pytest.mark.parametrize("adapter_class", ADAPTERS.values(), ids=ADAPTERS.keys())
@@ -82,6 +86,8 @@ def plans(adapter: Adapter) -> Iterator[Plan]:
     yield adapter.render(Command(Action.COMMENT, entity, "5f0c9a", TARGET, {}, comment, PARTNER))
     if Capability.WRITE_BACK in adapter.capabilities:
         yield adapter.render(Command(Action.WRITE_BACK, entity, "5f0c9a", TARGET, {}, None, PARTNER))
+    if Capability.ATTACH in adapter.capabilities:
+        yield adapter.render(Command(Action.ATTACH, entity, "5f0c9a", TARGET, file=FILE))
 
 
 def recorded(kind: str) -> list[str]:

@@ -840,7 +840,7 @@ def test_capabilities_follow_the_declaration() -> None:
     assert desk.capabilities == {Capability.VERIFY, Capability.WRITE_BACK, Capability.FETCH}
     assert desk.verify_settles_in == timedelta(seconds=90)
     assert tickets.capabilities == frozenset()
-    assert RestAdapter(endpoint(OAUTH)).capabilities == frozenset(Capability)
+    assert Capability.TOKEN in RestAdapter(endpoint(OAUTH)).capabilities
 
 
 def test_fields_are_described_with_choices() -> None:
