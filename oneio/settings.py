@@ -262,6 +262,12 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     {"title": "Home", "icon": "home", "link": reverse_lazy("admin:index")},
                     {
+                        "title": "Needs you",
+                        "icon": "priority_high",
+                        "link": reverse_lazy("admin:conversations_needs_you"),
+                        "badge": "oneio.home.held_badge",
+                    },
+                    {
                         "title": "Messages",
                         "icon": "move_to_inbox",
                         "link": reverse_lazy("admin:conversations_message_changelist"),
@@ -270,7 +276,6 @@ UNFOLD: dict[str, Any] = {
                         "title": "Deliveries",
                         "icon": "outbox",
                         "link": reverse_lazy("admin:conversations_delivery_changelist"),
-                        "badge": "oneio.home.held_badge",
                     },
                     {
                         "title": "Conversations",

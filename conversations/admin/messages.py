@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from conversations import audit
-from conversations.admin import contents, curl, explanations, looks, message_queue, plans, rows
+from conversations.admin import contents, curl, explanations, looks, message_queue, needs_you, plans, rows
 from conversations.models import Delivery, Message, MessageBody
 from endpoints.admin.gate_words import mark as endpoint_mark
 from oneio import access
@@ -32,9 +33,17 @@ class MessageAdmin(WorkPage):
     page_template = "conversations/message.html"
 
     def get_urls(self) -> list[Any]:
-        """The queue's plan page beside the usual ones."""
-        view = self.admin_site.admin_view(require_POST(self.plan))
-        return [path("plan/", view, name="conversations_queue_plan"), *super().get_urls()]
+        """The queue's plan page and the failure groups beside the usual ones."""
+        view, site = self.admin_site.admin_view, self.admin_site
+        plan = partial(plans.ask_or_do, site)
+        group_plan = partial(needs_you.plan, site)
+        groups = partial(needs_you.page, site)
+        return [
+            path("plan/", view(require_POST(plan)), name="conversations_queue_plan"),
+            path("needs-you/", view(groups), name="conversations_needs_you"),
+            path("needs-you/plan/", view(require_POST(group_plan)), name="conversations_needs_you_plan"),
+            *super().get_urls(),
+        ]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -43,10 +52,6 @@ class MessageAdmin(WorkPage):
         if not self.has_view_permission(request):
             raise PermissionDenied
         return message_queue.show(self, request)
-
-    def plan(self, request: HttpRequest) -> HttpResponse:
-        """What an action on many messages would do; when confirmed, it is done."""
-        return plans.ask_or_do(self.admin_site, request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Messages with what their page shows of them."""

@@ -16,6 +16,7 @@ from conversations import feed
 from conversations.feed import Visible, Wanted
 from conversations.models import DeliveryState, HoldReason, Message, MessageState
 from endpoints.models import Endpoint
+from oneio.models import Environment
 from routing.models import RoutingRule
 from tests.factories import (
     make_conversation,
@@ -44,8 +45,10 @@ def found(wanted: Wanted, visible: Visible | None = None) -> list[Message]:
 class Routed:
     """A message about INC0012 that went to OPS-88, because of a rule with a use case."""
 
-    def __init__(self, state: str = DeliveryState.DELIVERED, **fields: Any) -> None:
-        environment = make_environment()
+    def __init__(
+        self, state: str = DeliveryState.DELIVERED, environment: Environment | None = None, **fields: Any
+    ) -> None:
+        environment = environment or make_environment()
         self.source, self.target = (
             make_endpoint(environment=environment),
             make_endpoint(environment=environment),
