@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.brokers.orm import ORM
@@ -64,7 +65,16 @@ def missing_pump() -> str | None:
 
 def alive_pumps() -> int:
     """How many pumps of this cluster beat, those just handed out counted in."""
-    return PumpHeartbeat.objects.filter(cluster=runtime.cluster_id, beat_at__gt=Now() - DEAD_AFTER).count()
+    return _alive().count()
+
+
+def beating_pumps() -> int:
+    """How many pumps of this cluster work: one that was handed out may never reach a worker."""
+    return _alive().filter(pid__isnull=False).count()
+
+
+def _alive() -> QuerySet[PumpHeartbeat]:
+    return PumpHeartbeat.objects.filter(cluster=runtime.cluster_id, beat_at__gt=Now() - DEAD_AFTER)
 
 
 def pump_processes() -> dict[UUID, int]:

@@ -23,7 +23,7 @@ from django.db import Error, connections
 from django.utils import timezone
 
 from oneio import runtime
-from oneio.broker import alive_pumps, bury, pump_processes, scheduled_work_is_stuck
+from oneio.broker import beating_pumps, bury, pump_processes, scheduled_work_is_stuck
 
 log = logging.getLogger(__name__)
 WATCH_SECONDS = 0.5
@@ -124,7 +124,7 @@ class Supervisor:
         complete = True
         with _database_may_be_away():
             self._pumps = pump_processes()
-            complete = alive_pumps() >= settings.PUMPS and not scheduled_work_is_stuck(self._started_at)
+            complete = beating_pumps() >= settings.PUMPS and not scheduled_work_is_stuck(self._started_at)
         if complete:
             self._healthy_at = time.monotonic()
         return time.monotonic() - self._healthy_at > STALLED_AFTER_SECONDS

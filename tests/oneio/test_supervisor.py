@@ -18,7 +18,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from conversations.models import Attempt, Delivery, Message
-from oneio import runtime
+from oneio import runtime, supervisor
 from oneio.broker import DEAD_AFTER
 from oneio.models import PumpHeartbeat
 from oneio.supervisor import STALLED_AFTER_SECONDS, Supervisor
@@ -65,12 +65,12 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 class Workers:
     """`manage.py worker` with the test database."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, stop_seconds: float = STOP_SECONDS) -> None:
         self.log = log
         environment = os.environ | {
             "TEST_DATABASE": connection.settings_dict["NAME"],
             "DJANGO_SETTINGS_MODULE": os.environ.get("DJANGO_SETTINGS_MODULE", "oneio.settings"),
-            "TEST_STOP_SECONDS": str(STOP_SECONDS),
+            "TEST_STOP_SECONDS": str(stop_seconds),
             "ONEIO_PUMPS": str(PUMPS),
             "ONEIO_HTTP_THREADS": "4",
             "ONEIO_LEASE_SECONDS": "2",
@@ -207,6 +207,23 @@ def test_stop_waits_for_requests_under_way(workers: Workers, line: Line) -> None
 
 
 @pytest.mark.slow
+def test_stop_with_a_request_that_hangs_loses_nothing(tmp_path: Path, line: Line) -> None:
+    line.join()
+    line.jira.fault(method="POST", path="/issue$", delay=24, times=1)
+    line.incident()
+    stopped = Workers(tmp_path / "first.log", supervisor.STOP_SECONDS)
+    wait_for(lambda: asked(line))
+
+    assert supervisor.STOP_SECONDS - 5 < stopped.terminate() < 25
+    again = Workers(tmp_path / "second.log")
+    try:
+        wait_for(delivered, 40)
+    finally:
+        again.kill_all()
+    assert line.issue["fields"]["summary"] == "Core switch drops uplink"
+
+
+@pytest.mark.slow
 def test_work_of_a_killed_pump_is_done_once(workers: Workers, line: Line) -> None:
     line.join()
     line.jira.fault(method="POST", path="/issue$", delay=1, times=1)
@@ -234,6 +251,19 @@ def test_emptied_task_queue_loses_no_work(workers: Workers, line: Line) -> None:
 
 
 @pytest.mark.slow
+def test_killed_idle_workers_cost_a_minute_at_most(workers: Workers, line: Line) -> None:
+    line.join()
+    for worker in workers.sentinel.children():
+        worker.kill()
+    killed = time.monotonic()
+
+    line.incident()
+
+    wait_for(delivered, 70)
+    assert time.monotonic() - killed < 60
+
+
+@pytest.mark.slow
 def test_killed_idle_worker_cannot_hang_the_stop(workers: Workers) -> None:
     helpers = workers.sentinel.children()
     idle = min((one for one in helpers if one.pid not in beating()), key=lambda one: one.pid)
@@ -257,6 +287,10 @@ def test_too_few_pumps_for_too_long_is_a_stall(settings: Any) -> None:
 
     for _ in range(PUMPS):
         PumpHeartbeat.objects.create(id=uuid4(), cluster=runtime.cluster_id)
+    one._checked_at = 0
+    assert one._stands_still()  # handed out is not arrived
+
+    PumpHeartbeat.objects.update(pid=1)
     one._checked_at = 0
     assert not one._stands_still()
 
