@@ -22,11 +22,13 @@ from conversations.models import (
     MessageBody,
     Participant,
 )
+from conversations.participation import ticket_document
 from conversations.queue import CRASHES_MEAN_HELD, LaneClaim
 from conversations.sender import Job
 from endpoints.adapters.base import Reference
 from endpoints.canonical import decode_attributes
 from endpoints.configs import LoadedEndpoint
+from endpoints.models import Endpoint
 from endpoints.outcomes import Failure, Result
 from oneio.fields import EncryptedField
 from oneio.identifiers import uuid7
@@ -236,7 +238,19 @@ def _job(
         partner=source.reference() if source else None,
         since=head.since,
         overrides=decode_attributes(overrides or {}),
+        participants=_known(sides) if rule.asks_participants else {},
     )
+
+
+def _known(sides: dict[int, Side]) -> dict[str, Any]:
+    """The conversation's tickets by the short name of their endpoint; costs a query, so only if asked."""
+    slugs = Endpoint.objects.filter(pk__in=sides).values_list("pk", "slug")
+    return {slug: _ticket(sides[pk]) for pk, slug in slugs}
+
+
+def _ticket(side: Side) -> dict[str, Any]:
+    shadow = _opened(_SHADOW, side.shadow, side.organization_id, side.id)
+    return ticket_document(side.external_id, side.number, side.link, shadow)
 
 
 def _opened(field: EncryptedField, stored: bytes | None, organization_id: int, key: UUID) -> Any:

@@ -1,4 +1,4 @@
-"""What conditions may ask about a conversation: its tickets in other systems, and how it stands."""
+"""What rules may ask about a conversation: its tickets in other systems, and how it stands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Tickets(Mapping[str, Mapping[str, Any]]):
 
     def __getitem__(self, slug: str) -> dict[str, Any]:
         if slug not in self._read:
-            self._read[slug] = _known(self._by_slug[slug])
+            one = self._by_slug[slug]
+            self._read[slug] = ticket_document(one.external_id, one.number, one.link, one.shadow)
         return self._read[slug]
 
     def __iter__(self) -> Iterator[str]:
@@ -47,11 +48,14 @@ def state_of(
     return {"is_new": is_new, "started_at": started_at, "tickets": len(tickets)}
 
 
-def _known(participant: Participant) -> dict[str, Any]:
+def ticket_document(
+    external_id: str | None, number: str, link: str, shadow: Mapping[str, Any]
+) -> dict[str, Any]:
+    """One of a conversation's tickets as paths read it."""
     return {
         "exists": True,
-        "external_id": participant.external_id,
-        "number": participant.number,
-        "link": participant.link,
-        "attributes": FoldedNames(from_json(participant.shadow).known),
+        "external_id": external_id,
+        "number": number,
+        "link": link,
+        "attributes": FoldedNames(from_json(shadow).known),
     }

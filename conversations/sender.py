@@ -59,6 +59,8 @@ class Job:
     """When the attempt that is in doubt began; for a look-up."""
     overrides: Mapping[str, Value] = field(default_factory=dict)
     """Outgoing values that a person wrote instead of the rule's, by canonical name."""
+    participants: Mapping[str, Any] = field(default_factory=dict)
+    """The conversation's tickets, if the rule asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ def _context(job: Job, adapter: Adapter) -> dict[str, Any]:
         _target_known(job, adapter),
         datetime.fromisoformat(snapshot["received_at"]) if snapshot.get("received_at") else None,
     )
+    document["participants"] = job.participants
     if snapshot["comment"]:
         document["comment"] = comment_document(comment_from_json(snapshot["comment"]))
     return document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -13,6 +13,7 @@ from oneio.paths import compile_path
 from routing.condition_tree import GROUPS, MAX_DEPTH, Condition, Group, GroupKind, Node
 from routing.context import View
 from routing.errors import RuleError, choice
+from routing.mapping import roots_of
 from routing.mapping_rows import MappingKind, MappingRow, MissingPolicy, OnlyOn
 from routing.regex import compile_regex
 from routing.rule_index import RuleIndex
@@ -66,6 +67,9 @@ class RoutingRule:
     write_back: bool = True
     supersede: bool = False
 
+    asks_participants: bool = field(init=False, repr=False, compare=False, default=False)
+    """Whether what it sends depends on the conversation's other tickets."""
+
     def __post_init__(self) -> None:
         choice("action", self.action, ACTIONS)
         if not self.operations:
@@ -80,6 +84,10 @@ class RoutingRule:
             raise RuleError(
                 "only_on", "A rule that sends nothing creates and updates nothing. Leave it empty."
             )
+        for row in self.outbound:
+            check_outbound(row)
+        asks = any("participants" in roots_of(row) for row in self.outbound)
+        object.__setattr__(self, "asks_participants", asks)
 
     @property
     def tells_the_whole_state(self) -> bool:
@@ -114,6 +122,16 @@ class RuleSet:
 
 
 _NO_RULES = SourceRules()
+
+
+def check_outbound(row: MappingRow) -> None:
+    """Raises RuleError if the row reads what is known only while the message is routed."""
+    if "conversation_state" in roots_of(row):
+        raise RuleError(
+            "source",
+            f"{row.target} reads conversation_state, which is known only while a message is routed. Put it"
+            " into a runtime variable and read that.",
+        )
 
 
 def _check_variable(row: MappingRow) -> None:

@@ -15,7 +15,7 @@ from routing.formatters import FormatterError, apply_chain
 from routing.mapping_kinds import Found, MappingError, values_of
 from routing.mapping_rows import MappingRow
 
-__all__ = ["MappingError", "TargetAction", "evaluate", "moved", "sources"]
+__all__ = ["MappingError", "TargetAction", "evaluate", "moved", "roots_of", "sources"]
 
 TargetAction: TypeAlias = Literal["create", "update"]
 
@@ -44,6 +44,11 @@ def sources(row: MappingRow) -> frozenset[str]:
     names = row.compiled.names() if row.compiled else ()
     conditions = (str(condition.located) for condition in leaves(row.conditions))
     return frozenset((*map(str, row.paths), *(str(locate(name)) for name in names), *conditions))
+
+
+def roots_of(row: MappingRow) -> frozenset[str]:
+    """The parts of the document that a row reads or decides by, such as `attributes`."""
+    return frozenset(str(locate(path).root) for path in sources(row))
 
 
 def moved(

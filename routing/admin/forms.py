@@ -214,5 +214,7 @@ class MappingForm(MappingModelForm):
             **named, position=0, template=self.instance.template, constant=self.instance.constant
         )
         row = rules.mapping_row(mapping)
-        if self.category != MappingCategory.OUTBOUND and any("." in target for target in row.targets):
+        if self.category == MappingCategory.OUTBOUND:
+            compiled.check_outbound(row)
+        elif any("." in target for target in row.targets):
             raise compiled.RuleError("target", "A variable has a plain name, without dots.")

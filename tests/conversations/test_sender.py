@@ -123,6 +123,20 @@ def test_edited_target_leaves_the_mappings_others(place: Office) -> None:
     assert command.attributes == {"title": "Up", "priority": "high"}
 
 
+def test_mapping_may_read_the_other_tickets(place: Office) -> None:
+    slug = place.source.slug
+    place.rule(
+        {"source": f"participants.{slug}.external_id", "target": "title"},
+        {"source": f"participants.{slug}.attributes.title", "target": "priority"},
+        {"source": "participants.nowhere.number", "target": "status", "missing": "default", "default": "-"},
+    )
+    place.first(ticket="a", title="Down")
+
+    perform(next_job(place), place.http)
+
+    assert place.desk.tickets == {"1": {"title": "a", "priority": "Down", "status": "-"}}
+
+
 def test_comment_goes_to_the_known_ticket(place: Office) -> None:
     place.rule(operations=EVERYTHING)
 

@@ -257,3 +257,26 @@ def test_rule_that_sends_nothing_has_no_only_on():
         a_rule(action="process_only", target_endpoint_id=None, conversation=(row,))
     with pytest.raises(RuleError, match="plain name"):
         a_rule(variables=(a_row(kind="split", separator=",", further_targets=("a.b",)),))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": "conversation_state.tickets"},
+        {"kind": "template", "template": "{{ conversation_state.tickets }}"},
+        {"conditions": (Group("any", (Condition("conversation_state.is_new", "is_true"),)),)},
+    ],
+)
+def test_outbound_row_reads_only_what_is_known_when_sending(changes):
+    row = a_row(**changes)
+
+    assert a_rule(variables=(row,)).variables == (row,)
+    with pytest.raises(RuleError, match="Put it into a runtime variable"):
+        a_rule(outbound=(row,))
+
+
+def test_rule_knows_whether_it_asks_for_participants():
+    asking = a_row(kind="template", template="{{ participants.jira.number }}")
+
+    assert a_rule(outbound=(a_row(), asking)).asks_participants
+    assert not a_rule(outbound=(a_row(),), variables=(asking,)).asks_participants

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -446,3 +447,35 @@ def test_formatters_work_on_what_is_added():
 def test_failing_formatter_names_mapping_and_path():
     with pytest.raises(MappingError, match=r"^out cannot be made from title\. Formatter 1, Number: "):
         mapped(a_row("copy", "title", formatters=a_chain("number")))
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.decimals(allow_nan=False)
+ATTRIBUTES = st.dictionaries(st.sampled_from("abc"), LEAVES | st.lists(LEAVES, max_size=3))
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "kind": st.sampled_from(["copy", "template", "append", "split", "multi_to_single", "translate"]),
+            "source": st.sampled_from(["a", "b[*]", "c", "target.out"]),
+            "target": st.sampled_from(["out", "more"]),
+            "missing": st.sampled_from(["skip", "clear", "default", "hold"]),
+            "formatters": st.sampled_from([(), a_chain("upper"), a_chain("first", "number")]),
+            "table": st.sampled_from([a_table(), a_table(unmapped="pass"), a_table(unmapped="default")]),
+        }
+    ).map(lambda fields: a_row(template="${a}{{ b }}", separator=",", default="-", **fields)),
+    max_size=4,
+)
+
+
+@given(ROWS, ATTRIBUTES)
+def test_mapping_is_repeatable_and_changes_nothing(rows, attributes):
+    context = {"attributes": attributes, "target": {"out": "held"}}
+    before = deepcopy(context)
+
+    def once():
+        try:
+            return evaluate(rows, context)
+        except MappingError as error:
+            return error.target, error.sentence
+
+    assert once() == once()
+    assert context == before
