@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -24,11 +25,11 @@ from conversations.models import (
 )
 from conversations.participation import ticket_document
 from conversations.queue import CRASHES_MEAN_HELD, LaneClaim
-from conversations.sender import Job
+from conversations.sender import COMMENT, Job
 from endpoints.adapters.base import Reference
 from endpoints.canonical import decode_attributes
 from endpoints.configs import LoadedEndpoint
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, InternalComments
 from endpoints.outcomes import Failure, Result
 from oneio.fields import EncryptedField
 from oneio.identifiers import uuid7
@@ -200,9 +201,14 @@ def _close_orphaned(heads: Sequence[Head]) -> None:
 def _jobs(workable: Sequence[tuple[LaneClaim, Head]], endpoint: LoadedEndpoint, rules: Rules) -> list[Job]:
     sides = _sides([head.conversation_id for _, head in workable])
     names = {pk: name for name, pk in endpoint.entity_ids.items()}
-    return [
+    secretive = _secretive([head for _, head in workable])
+    jobs = [
         _job(claim, head, endpoint, names[head.entity_type_id], rules, sides[head.conversation_id])
         for claim, head in workable
+    ]
+    return [
+        replace(job, keeps_internal=True) if head.source_id in secretive else job
+        for job, (_, head) in zip(jobs, workable, strict=True)
     ]
 
 
@@ -263,6 +269,18 @@ def _sides(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[int, Side]]:
     for conversation_id, endpoint_id, *side in every(_PARTICIPANTS, [uuids(found)]):
         found[conversation_id][endpoint_id] = Side(*side)
     return found
+
+
+def _secretive(heads: Sequence[Head]) -> set[int]:
+    """The endpoints that these comments come from and whose internal comments never leave them.
+
+    Asked in the claiming transaction: what a person has switched on is in force from the next claim.
+    """
+    sources = {head.source_id for head in heads if head.part.startswith(COMMENT)}
+    if not sources:
+        return set()
+    keeping = Endpoint.objects.filter(pk__in=sources, internal_comments=InternalComments.NEVER_LEAVE)
+    return set(keeping.values_list("pk", flat=True))
 
 
 def _partner(head: Head, snapshot: dict[str, Any], sides: dict[int, Side]) -> Side | None:

@@ -273,6 +273,7 @@ class Batch:
                 heard.message.received_at,
                 is_new=len(participants) == 1 and not heard.shadow_before,
             ),
+            keeps_internal=self.endpoint.keeps_internal,
         )
 
     def _decide(self, heard: Heard) -> None:

@@ -25,7 +25,7 @@ from endpoints.outcomes import Failure, Outcome, Result, Verification
 from oneio.blame import place_of
 from routing import changes
 from routing.compiled import MappingRow, RoutingRule
-from routing.decision import comment_document, message_context
+from routing.decision import comment_document, is_internal, message_context
 from routing.mapping import MappingError, TargetAction, moved
 from routing.mapping import evaluate as results_of
 
@@ -61,6 +61,8 @@ class Job:
     """Outgoing values that a person wrote instead of the rule's, by canonical name."""
     participants: Mapping[str, Any] = field(default_factory=dict)
     """The conversation's tickets, if the rule asks for them."""
+    keeps_internal: bool = False
+    """Whether internal comments never leave the endpoint that the message came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Done:
     steps: int = 1
     sent: Mapping[str, Value] = field(default_factory=dict)
     nothing_to_do: bool = False
+    kept_internal: bool = False
     mapping_failed: bool = False
     no_ticket: bool = False
     lease_over: bool = False
@@ -115,9 +118,19 @@ def _perform(job: Job, adapter: Adapter, http: HttpClient) -> Done:
     plan = adapter.render(command)
     if job.look_up and not plan.repeatable:
         return _done(job, plan, verification=adapter.verify(command, job.since, http))
+    if _must_stay(job, command):
+        return Done(job, Outcome(Result.CONFIRMED, code="kept_internal"), kept_internal=True)
     # What may be done twice need not be looked up: it is done again. A create in doubt whose ticket has
     # made itself known meanwhile has become an update.
     return _done(job, plan, outcome=_send(job, plan, adapter, http))
+
+
+def _must_stay(job: Job, command: Command) -> bool:
+    """Whether this would carry an internal comment out of an endpoint whose internal comments never leave.
+
+    The comment's own visibility counts: a rule words what is sent, but cannot make it public.
+    """
+    return job.keeps_internal and command.comment is not None and is_internal(command.comment)
 
 
 def _send(job: Job, plan: Plan, adapter: Adapter, http: HttpClient) -> Outcome:

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from endpoints.adapters import ADAPTERS
 from endpoints.adapters.base import Adapter, Capability, EndpointConfig, EntityConfig
 from endpoints.canonical import EntityKind
-from endpoints.models import Credentials, Endpoint, EntityType, UnknownPolicy
+from endpoints.models import Credentials, Endpoint, EntityType, InternalComments, UnknownPolicy
 
 FRESH_SECONDS = 1.0
 
@@ -32,6 +32,8 @@ class LoadedEndpoint:
     unknown_policy: Literal["hold", "resend"]
     max_in_flight: int
     max_per_second: float | None
+    keeps_internal: bool = False
+    """Whether internal comments written there never leave it."""
 
     @property
     def adapter(self) -> Adapter:
@@ -94,6 +96,7 @@ def load(endpoint: Endpoint) -> LoadedEndpoint:
         unknown_policy=policy,
         max_in_flight=endpoint.max_in_flight,
         max_per_second=endpoint.max_per_second,
+        keeps_internal=endpoint.internal_comments == InternalComments.NEVER_LEAVE,
     )
 
 

@@ -41,6 +41,13 @@ class UnknownPolicy(models.TextChoices):
     RESEND = "resend", "Send again and flag “possible duplicate”"
 
 
+class InternalComments(models.TextChoices):
+    """Whether internal comments that are written at an endpoint may go anywhere else."""
+
+    MAY_LEAVE = "may_leave", "May leave, if a rule carries them over"
+    NEVER_LEAVE = "never_leave", "Never leave this endpoint, whatever a rule says"
+
+
 def validate_timezone(value: str) -> None:
     """Refuse a name that is no IANA time zone."""
     if value not in available_timezones():
@@ -74,6 +81,13 @@ class Endpoint(EnvironmentModel):
     unknown_policy = models.CharField(
         "when arrival is unknown", max_length=10, choices=UnknownPolicy.choices, default=UnknownPolicy.HOLD
     )
+    internal_comments = models.CharField(
+        "internal comments written here",
+        max_length=15,
+        choices=InternalComments.choices,
+        default=InternalComments.MAY_LEAVE,
+        help_text="A comment whose visibility is not known counts as internal.",
+    )
     max_in_flight = models.PositiveSmallIntegerField(
         "requests at once", default=16, help_text="How many requests may be under way to this system."
     )
@@ -98,6 +112,7 @@ class Endpoint(EnvironmentModel):
                 condition=Q(status__in=EndpointStatus.values), name="endpoint_status_is_known"
             ),
             known("unknown_policy", UnknownPolicy, "endpoint"),
+            known("internal_comments", InternalComments, "endpoint"),
             models.CheckConstraint(condition=Q(max_in_flight__gte=1), name="endpoint_sends_at_least_one"),
         ]
 

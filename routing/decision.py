@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from endpoints.canonical import CanonicalMessage, Comment, Operation, Value
+from endpoints.canonical import CanonicalMessage, Comment, Operation, Value, Visibility
 from routing.compiled import RoutingRule, SourceRules
 from routing.conditions import hold
 from routing.context import view
@@ -47,6 +47,8 @@ class Facts:
     received_at: datetime | None = None
     participants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     state: Mapping[str, Value] = field(default_factory=dict)
+    keeps_internal: bool = False
+    """Whether internal comments never leave the message's endpoint, not even as a variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
     routes: list[Route] = []
     processed = False
     conversation = dict(facts.variables)
-    seen = context(facts)
+    seen = _without_kept_comment(context(facts), facts)
     for rule in matching:
         parts = parts_for(rule, facts) if rule.action == "route" else ()
         if not parts and not (rule.action == "process_only" and _is_for(rule, facts)):
@@ -202,6 +204,18 @@ def _is_for(rule: RoutingRule, facts: Facts) -> bool:
     if facts.new_comments:
         happened.add(Operation.COMMENT)
     return not happened.isdisjoint(rule.operations)
+
+
+def _without_kept_comment(document: dict[str, Any], facts: Facts) -> dict[str, Any]:
+    """What variables may be made of: they are sent on, so a comment that must stay is not among it."""
+    if facts.keeps_internal and facts.new_comments and is_internal(facts.new_comments[0]):
+        del document["comment"]
+    return document
+
+
+def is_internal(comment: Comment) -> bool:
+    """Whether only the people who work on the ticket may read it; anything but surely public is."""
+    return comment.visibility is not Visibility.PUBLIC
 
 
 def _record_wanted(rule: RoutingRule, facts: Facts, has_ticket: bool) -> bool:

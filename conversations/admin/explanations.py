@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from conversations.models import Attempt, Delivery, DeliveryState, HoldReason
+from conversations.models import Attempt, Delivery, DeliveryState, HoldReason, Reason
 from endpoints.admin import gate_words
 from endpoints.models import EndpointGate
 from endpoints.outcomes import Failure, Result
@@ -111,6 +112,19 @@ _RESULTS: dict[str, str] = {
 }
 
 
+def _kept(delivery: Delivery) -> Explanation:
+    source = delivery.message.endpoint
+    return Explanation(
+        f"This is an internal comment, and internal comments never leave {source}.",
+        f"It was not sent to {delivery.endpoint}, and later ones go on. A comment of unknown visibility "
+        "counts as internal.",
+        f"Nothing to do. Who may decide otherwise finds the setting on the endpoint {source}.",
+    )
+
+
+_REASONS: dict[str, Callable[[Delivery], Explanation]] = {Reason.INTERNAL_COMMENT: _kept}
+
+
 def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) -> Explanation | None:
     """Why a delivery is not there yet; None when nothing needs to be said."""
     target, rule = str(delivery.endpoint), str(delivery.rule)
@@ -134,6 +148,8 @@ def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) ->
             f"What it changed goes out with delivery #{delivery.superseded_by_id}.",
             "",
         )
+    if delivery.reason in _REASONS:
+        return _REASONS[delivery.reason](delivery)
     if delivery.state == DeliveryState.QUEUED:
         return _waiting(delivery, gate, now)
     return None

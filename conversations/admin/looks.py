@@ -94,6 +94,8 @@ def _meaning(delivery: Delivery, look: Look, gate: EndpointGate | None, arrived_
         return f"Try {delivery.tries + 1} {display.relative(delivery.due_at)}. {_obstacle(gate)}".strip()
     if delivery.state == DeliveryState.QUEUED:
         return _obstacle(gate) or "Waits for its turn."
+    if delivery.reason:
+        return f"{delivery.get_reason_display()}. Since {exact}."
     return f"{look.meaning} Since {exact}."
 
 

@@ -89,7 +89,9 @@ class MessageAdmin(WorkPage):
 def delivery_cards(found: QuerySet[Delivery], readable: bool) -> list[dict[str, Any]]:
     """Deliveries with ticket, explanation and attempts, as pages show them; remote words if `readable`."""
     loaded = (
-        found.select_related("endpoint__gate__endpoint", "rule", "conversation", "content")
+        found.select_related(
+            "endpoint__gate__endpoint", "rule", "conversation", "content", "message__endpoint"
+        )
         .defer("conversation__variables", "content__snapshot")
         .prefetch_related(rows.with_attempts(), rows.with_participants("conversation__"))
         .order_by("id")

@@ -66,6 +66,7 @@ def _send_again(deliveries: Iterable[Delivery], version: Any) -> int:
             When(unsure, then=Given(DeliveryState.VERIFYING)), default=Given(DeliveryState.QUEUED)
         ),
         "hold_reason": "",
+        "reason": "",
         "failure": "",
         "failure_group": "",
         "due_at": Now(),
@@ -101,7 +102,7 @@ _STOPPABLE = [DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
 
 
 def _ended(state: DeliveryState) -> dict[str, Any]:
-    return {"state": state, "hold_reason": "", "in_doubt_since": None, "state_since": Now()}
+    return {"state": state, "hold_reason": "", "reason": "", "in_doubt_since": None, "state_since": Now()}
 
 
 def _decide(

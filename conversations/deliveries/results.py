@@ -21,6 +21,7 @@ from conversations.models import (
     DeliveryState,
     HoldReason,
     Participant,
+    Reason,
     RemoteItem,
 )
 from conversations.sender import WRITE_BACK, Done
@@ -93,7 +94,7 @@ class Results:
             _tell_gate(*note)
 
     def _verdict(self, done: Done, delivery: Delivery) -> Verdict:
-        if done.nothing_to_do:
+        if done.nothing_to_do or done.kept_internal:
             return Verdict(Next.DELIVERED)
         if done.lease_over:
             return Verdict(Next.VERIFY if done.job.look_up else Next.RETRY, spend=False)
@@ -139,6 +140,7 @@ class Results:
         delivery.status_code = outcome.status
         delivery.hold_reason = _hold_reason(done, verdict)
         delivery.failure_group = _failure_group(delivery, outcome)
+        delivery.reason = Reason.INTERNAL_COMMENT if done.kept_internal else ""
         delivery.possible_duplicate = delivery.possible_duplicate or verdict.possible_duplicate
         in_doubt = verdict.next is Next.VERIFY or (verdict.next is Next.HOLD and done.job.look_up)
         delivery.in_doubt_since = (delivery.in_doubt_since or self.now) if in_doubt else None
@@ -224,6 +226,7 @@ class Results:
             "failure_group",
             "status_code",
             "hold_reason",
+            "reason",
             "possible_duplicate",
             "in_doubt_since",
             "checks",
@@ -319,7 +322,7 @@ def _outcome(done: Done) -> Outcome:
 
 
 def _state(done: Done, verdict: Verdict) -> DeliveryState:
-    if done.nothing_to_do and not done.job.look_up:
+    if done.kept_internal or (done.nothing_to_do and not done.job.look_up):
         return DeliveryState.SKIPPED
     if verdict.next is Next.DELIVERED and done.verification is not None and done.steps > 1:
         return DeliveryState.QUEUED  # the ticket is there; the steps after its creation are yet to be done

@@ -11,6 +11,7 @@ from conversations.models.delivery import (
     DeliveryState,
     HoldReason,
     Lane,
+    Reason,
 )
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 from conversations.models.payload_view import PayloadView
@@ -34,5 +35,6 @@ __all__ = [
     "MessageState",
     "Participant",
     "PayloadView",
+    "Reason",
     "RemoteItem",
 ]

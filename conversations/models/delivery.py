@@ -67,6 +67,12 @@ class HoldReason(models.TextChoices):
     EXPIRED = "expired", "What it carried was deleted"
 
 
+class Reason(models.TextChoices):
+    """Why a delivery is where it is, where neither a failure nor a person brought it there."""
+
+    INTERNAL_COMMENT = "internal", "An internal comment that never leaves its endpoint"
+
+
 class Lane(EnvironmentModel):
     """All deliveries of one conversation to one endpoint, in order: what workers claim.
 
@@ -155,6 +161,7 @@ class Delivery(EnvironmentModel):
     state = models.CharField(max_length=10, choices=DeliveryState.choices, default=DeliveryState.QUEUED)
     due_at = models.DateTimeField(db_default=Now())
     hold_reason = models.CharField(max_length=15, choices=HoldReason.choices, blank=True)
+    reason = models.CharField(max_length=15, choices=Reason.choices, blank=True)
     failure = models.CharField(max_length=15, blank=True)
     failure_group = models.CharField(max_length=32, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True)
@@ -219,6 +226,7 @@ class Delivery(EnvironmentModel):
                 name="only_superseded_delivery_has_a_successor",
             ),
             known("hold_reason", ["", *HoldReason.values], "delivery"),
+            known("reason", ["", *Reason.values], "delivery"),
         ]
         indexes = [
             models.Index(

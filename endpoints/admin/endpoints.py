@@ -159,7 +159,7 @@ class EndpointAdmin(EnvironmentAdmin):
                 {
                     "classes": ["collapse"],
                     "fields": [
-                        "slug", "owner", "unknown_policy", *limits,
+                        "slug", "owner", "unknown_policy", "internal_comments", *limits,
                         *(["success_codes", "unrecoverable_codes"] if can_change else []),
                     ],
                 },

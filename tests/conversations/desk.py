@@ -29,7 +29,7 @@ from endpoints.adapters.base import (
     Unreadable,
     Unrenderable,
 )
-from endpoints.canonical import CanonicalMessage, Comment, Operation
+from endpoints.canonical import CanonicalMessage, Comment, Operation, comment_from_json
 from endpoints.configs import EndpointConfigs
 from endpoints.http import HttpClient
 from endpoints.models import Endpoint
@@ -95,6 +95,13 @@ class Desk:
         return Outcome(Result.CONFIRMED, status=200, external_id=ticket, number=f"T-{ticket}", items=items)
 
 
+def _comment(told: str | dict[str, Any]) -> Comment:
+    """A comment that is its own id, or one with author, time and visibility (where the desk tells it)."""
+    if isinstance(told, str):
+        return Comment(id=told, text=told)
+    return comment_from_json({"id": told["text"], "author": {}, "at": None, "visibility": "internal"} | told)
+
+
 class DeskAdapter(Adapter):
     """Speaks to `desk`, whatever its address."""
 
@@ -121,7 +128,7 @@ class DeskAdapter(Adapter):
             external_id=body["id"],
             number=f"D-{body['id']}",
             attributes={name: body[name] for name in ("title", "priority") if name in body},
-            comments=tuple(Comment(id=one, text=one) for one in body.get("comments", [])),
+            comments=tuple(_comment(one) for one in body.get("comments", [])),
             native=body,
             event_id=body.get("event", ""),
             effect_key=body.get("mark", ""),

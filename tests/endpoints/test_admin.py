@@ -31,6 +31,7 @@ def entered(**fields) -> dict:
         "base_url": "https://acme.example.com",
         "timezone": "Europe/Helsinki",
         "unknown_policy": "hold",
+        "internal_comments": "may_leave",
         "max_in_flight": 16,
         "servicenow_auth": "basic",
         "servicenow_username": "oneio",

@@ -84,6 +84,7 @@ def test_gate_that_says_nothing_sensible_is_refused(values: dict[str, Any], cons
     [
         ({"status": "asleep"}, "endpoint_status_is_known"),
         ({"unknown_policy": "guess"}, "endpoint_unknown_policy_is_known"),
+        ({"internal_comments": "maybe"}, "endpoint_internal_comments_is_known"),
         ({"max_in_flight": 0}, "endpoint_sends_at_least_one"),
     ],
 )
