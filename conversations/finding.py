@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from conversations import references
 from conversations.models import Conversation, Delivery, Message, Participant, RemoteItem
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
@@ -47,6 +48,8 @@ _POSTPONED = """
     WHERE endpoint_id = %s AND state = 'received' AND wake_at > now() AND external_id = ANY(%s)
 """
 _LOCKED = "WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+
+_NOBODY = UUID(int=0)
 
 
 class OverlapsOurOwnWork(Exception):
@@ -92,7 +95,7 @@ class Acquaintance:
         if self._is_unclear(message, canonical, participant):
             self._postponed[key].append(message.pk)
             raise OverlapsOurOwnWork
-        participant = participant or self._make(canonical)
+        participant = participant or self._by_reference(canonical) or self._make(canonical)
         self._known[key] = participant
         self._describe(participant, canonical)
         return self._conversations[participant.conversation_id], participant
@@ -100,6 +103,10 @@ class Acquaintance:
     def participants_of(self, conversation: Conversation) -> dict[int, Participant]:
         """Endpoint id → participant."""
         return self._participants[conversation.pk]
+
+    def known_conversations(self) -> list[UUID]:
+        """The conversations that were there before this batch; locked."""
+        return list(self._conversations)
 
     def invite(self, conversation: Conversation, endpoint: LoadedEndpoint, entity: str) -> Participant:
         """The participant at a target, made without an id where the ticket is yet to be created there."""
@@ -159,7 +166,8 @@ class Acquaintance:
         external_ids = texts({canonical.external_id for canonical in canonicals})
         own = [self.endpoint.id, bigints(self.endpoint.entity_ids.values()), external_ids]
         known = [row[0] for row in every(_KNOWN, own)]
-        self._conversations = _lock_conversations([*known, *self._by_effect.values()])
+        self._named = references.conversations_named(self.endpoint.references, canonicals)
+        self._conversations = _lock_conversations([*known, *self._by_effect.values(), *self._named.values()])
         self._own: list[Participant] = []
         if self._conversations:
             self._own = fetch_rows(Participant, _OWN, [*own, uuids(self._conversations)])
@@ -210,6 +218,23 @@ class Acquaintance:
         conversation = self._by_effect.get(canonical.effect_key) if canonical.effect_key else None
         participant = self._participants[conversation].get(self.endpoint.id) if conversation else None
         return participant if participant and participant.external_id is None else None
+
+    def _by_reference(self, canonical: CanonicalMessage) -> Participant | None:
+        """The sender's participant in the conversation of a ticket that the message names; made there if
+        the sender takes no part in it yet."""
+        for name in references.names_in(canonical, self.endpoint.references):
+            conversation = self._conversations.get(self._named.get(name, _NOBODY))
+            if conversation is None:
+                continue
+            present = self._participants[conversation.pk].get(self.endpoint.id)
+            if present is None:
+                return self._join(conversation, self.endpoint, canonical.entity_type, canonical.external_id)
+            if present.external_id is None and present.entity_type_id == self._entity_id(canonical):
+                return present
+        return None
+
+    def _entity_id(self, canonical: CanonicalMessage) -> int:
+        return self.endpoint.entity_ids[canonical.entity_type]
 
     def _is_unclear(
         self, message: Message, canonical: CanonicalMessage, participant: Participant | None

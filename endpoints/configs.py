@@ -18,6 +18,15 @@ FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class NamedTicket:
+    """Where messages name a ticket of another endpoint, and what sort of ticket that is."""
+
+    path: str
+    endpoint_id: int
+    entity_type_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedEndpoint:
     """One endpoint as a worker uses it."""
 
@@ -34,6 +43,7 @@ class LoadedEndpoint:
     max_per_second: float | None
     keeps_internal: bool = False
     """Whether internal comments written there never leave it."""
+    references: tuple[NamedTicket, ...] = ()
 
     @property
     def adapter(self) -> Adapter:
@@ -96,6 +106,10 @@ def load(endpoint: Endpoint) -> LoadedEndpoint:
         unknown_policy=policy,
         max_in_flight=endpoint.max_in_flight,
         max_per_second=endpoint.max_per_second,
+        references=tuple(
+            NamedTicket(row.path, row.referenced_endpoint_id, row.referenced_entity_id)
+            for row in endpoint.references.all()
+        ),
         keeps_internal=endpoint.internal_comments == InternalComments.NEVER_LEAVE,
     )
 

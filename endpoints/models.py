@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from endpoints.canonical import EntityKind
-from oneio.constraints import known
+from oneio.constraints import CompositeForeignKey, known
 from oneio.fields import EncryptedJSONField, EncryptedQuerySet, EncryptedTextField
 from oneio.identifiers import uuid7
 from oneio.models import (
@@ -25,6 +25,7 @@ from oneio.models import (
     with_organization,
     within_environment,
 )
+from oneio.paths import PathError, compile_path
 
 
 class EndpointStatus(models.TextChoices):
@@ -167,6 +168,59 @@ class EntityType(EnvironmentModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+def validate_path(value: str) -> None:
+    """Refuse a text that is no path."""
+    try:
+        compile_path(value)
+    except PathError as error:
+        raise ValidationError(str(error)) from None
+
+
+class Reference(EnvironmentModel):
+    """Where an endpoint's messages name another endpoint's ticket: what stands at `path` is its id or number.
+
+    A message whose own ticket is not known yet joins the conversation of the ticket that it names.
+    """
+
+    endpoint = models.ForeignKey(
+        Endpoint, on_delete=models.CASCADE, related_name="references", db_constraint=False
+    )
+    position = models.PositiveSmallIntegerField(default=0)
+    path = models.CharField(
+        "field",
+        max_length=500,
+        validators=[validate_path],
+        help_text="Where the other ticket's id or number stands, for example u_vendor_ticket.",
+    )
+    referenced_endpoint = models.ForeignKey(
+        Endpoint, on_delete=models.CASCADE, related_name="referenced_by", db_constraint=False
+    )
+    referenced_entity = models.ForeignKey(
+        EntityType, on_delete=models.CASCADE, related_name="+", db_constraint=False, verbose_name="names a"
+    )
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            same_environment("endpoint", "endpoints.Endpoint", "reference"),
+            CompositeForeignKey(
+                fields=["referenced_entity", "referenced_endpoint", "environment", "organization"],
+                to="endpoints.EntityType",
+                to_fields=["id", "endpoint", "environment", "organization"],
+                name="reference_entity_of_its_endpoint",
+            ),
+            models.CheckConstraint(
+                condition=~Q(referenced_endpoint=F("endpoint")), name="reference_names_another_endpoint"
+            ),
+            models.UniqueConstraint(
+                fields=["endpoint", "path", "referenced_entity"], name="reference_once_per_endpoint"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.referenced_entity} of {self.referenced_endpoint}"
 
 
 class Credentials(TenantModel):

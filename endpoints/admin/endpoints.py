@@ -22,12 +22,13 @@ from endpoints.admin import checks, gate_words, receiver
 from endpoints.admin.forms import (
     EndpointForm,
     EntityTypeForm,
+    ReferenceForm,
     conditional_fields,
     field_name,
     form_for,
     offered_entities,
 )
-from endpoints.models import Endpoint, EndpointStatus, EntityType, ReceiverLogin
+from endpoints.models import Endpoint, EndpointStatus, EntityType, ReceiverLogin, Reference
 from oneio import access
 from oneio.access import Permission
 from oneio.admin import display
@@ -66,6 +67,17 @@ class EntityTypeInline(RoleInline):
         return 0 if obj else len(offered_entities(chosen_kind(request)))
 
 
+class ReferenceInline(RoleInline):
+    """Where the endpoint's messages name tickets of other endpoints."""
+
+    model = Reference
+    form = ReferenceForm
+    fk_name = "endpoint"
+    tab = True
+    verbose_name = "reference to another system's ticket"
+    verbose_name_plural = "references"
+
+
 def chosen_kind(request: HttpRequest) -> str:
     """The type that was chosen for a new endpoint; empty before it is."""
     kind = request.GET.get("kind", "")
@@ -77,7 +89,7 @@ class EndpointAdmin(EnvironmentAdmin):
     """The connected systems."""
 
     form = EndpointForm
-    inlines = [EntityTypeInline]
+    inlines = [EntityTypeInline, ReferenceInline]
     list_display = ["title", "type_name", "state", "last_success", "environment_name", "base_url"]
     list_filter = [KindFilter, EnvironmentFilter]
     list_select_related = ["gate__endpoint", "environment__organization"]
@@ -180,6 +192,10 @@ class EndpointAdmin(EnvironmentAdmin):
         if db_field.name == "owner" and field is not None and not request.user.is_superuser:
             field.queryset = field.queryset.filter(pk=request.user.pk)
         return field
+
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """References can be given once the endpoint is there."""
+        return self.inlines if obj else [EntityTypeInline]
 
     def get_formset_kwargs(self, request: HttpRequest, obj: Any, inline: Any, prefix: str) -> dict[str, Any]:
         """A new endpoint begins with the entity types of its type."""

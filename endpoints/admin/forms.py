@@ -18,7 +18,7 @@ from endpoints import outbound_secrets
 from endpoints.adapters import ADAPTERS
 from endpoints.adapters.base import EntityConfig, Setting
 from endpoints.admin.receiver import NewPasswordField
-from endpoints.models import Endpoint, EntityType
+from endpoints.models import Endpoint, EntityType, Reference
 from oneio.admin.base import TenantForm
 
 STORED = "Stored. Leave empty to keep it."
@@ -194,6 +194,41 @@ class EntityTypeForm(TenantForm):
         endpoint = self.instance.endpoint
         self.instance.environment_id = endpoint.environment_id
         self.instance.organization_id = endpoint.organization_id
+
+
+class ReferenceForm(TenantForm):
+    """One field in which an endpoint's messages name another system's ticket."""
+
+    constraint_words = {
+        "reference_names_another_endpoint": (
+            "referenced_entity",
+            "A ticket of this endpoint itself is found by its own id. Choose an entity type of another one.",
+        ),
+        "reference_entity_of_its_endpoint": (
+            "referenced_entity",
+            "This belongs to another organization or environment. Choose one of this environment.",
+        ),
+        "reference_once_per_endpoint": ("path", "This field is looked up for this entity type already."),
+    }
+
+    class Meta:
+        model = Reference
+        fields = ["path", "referenced_entity", "position"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields.get("referenced_entity")
+        if choice is not None:
+            choice.queryset = choice.queryset.select_related("endpoint").order_by("endpoint__name", "name")
+            choice.label_from_instance = lambda entity: f"{entity.name} of {entity.endpoint.name}"
+
+    def complete(self) -> None:
+        """A reference lives where its endpoint does, and names the endpoint of its entity type."""
+        endpoint = self.instance.endpoint
+        self.instance.environment_id = endpoint.environment_id
+        self.instance.organization_id = endpoint.organization_id
+        if self.instance.referenced_entity_id is not None:
+            self.instance.referenced_endpoint_id = self.instance.referenced_entity.endpoint_id
 
 
 def offered_entities(kind: str) -> list[dict[str, str]]:

@@ -16,7 +16,12 @@ from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/endpoints/endpoint/"
-NO_ROWS = {"entity_types-TOTAL_FORMS": 0, "entity_types-INITIAL_FORMS": 0}
+NO_ROWS = {
+    "entity_types-TOTAL_FORMS": 0,
+    "entity_types-INITIAL_FORMS": 0,
+    "references-TOTAL_FORMS": 0,
+    "references-INITIAL_FORMS": 0,
+}
 
 
 def change(endpoint: Endpoint) -> str:
@@ -154,6 +159,40 @@ def test_codes_are_written_as_people_do():
 
     endpoint.refresh_from_db()
     assert endpoint.unrecoverable_codes == [409, 422]
+
+
+def reference(entity) -> dict:
+    """What a form posts to add one reference."""
+    row = {"path": "u_vendor_ticket", "referenced_entity": entity.pk, "position": 0}
+    return {"references-TOTAL_FORMS": 1} | {f"references-0-{name}": value for name, value in row.items()}
+
+
+def test_reference_to_another_endpoint_is_kept():
+    endpoint = make_servicenow()
+    vendor = make_endpoint(environment=endpoint.environment)
+
+    signed_in().post(change(endpoint), entered(**reference(vendor.entity_types.get())))
+
+    kept = endpoint.references.get()
+    assert (kept.path, kept.referenced_endpoint, kept.environment) == (
+        "u_vendor_ticket",
+        vendor,
+        endpoint.environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [("itself", "is found by its own id"), ("elsewhere", "belongs to another organization or environment")],
+)
+def test_unfit_reference_is_said_beside_the_field(where, said):
+    endpoint = make_servicenow(entities=("incident",))
+    other = endpoint if where == "itself" else make_endpoint()
+
+    answer = signed_in().post(change(endpoint), entered(**reference(other.entity_types.get())))
+
+    assert said in text_of(answer)
+    assert not endpoint.references.exists()
 
 
 def test_codes_that_are_none_are_refused():
