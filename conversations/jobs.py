@@ -54,7 +54,7 @@ _HEADS = f"""
         SELECT * FROM conversations_delivery d
         WHERE d.lane_id = lane.id AND d.state IN {tuple(state.value for state in UNFINISHED)}
         ORDER BY d.id LIMIT 1
-    ) d {_PAYLOADS} WHERE d.state <> 'held'
+    ) d {_PAYLOADS} WHERE d.state NOT IN ('held', 'delayed')
 """
 _PARTICIPANTS = """
     SELECT conversation_id, endpoint_id, id, organization_id, external_id, number, link, shadow
@@ -140,7 +140,7 @@ def rehearse(delivery: Delivery, endpoint: LoadedEndpoint, rules: Rules) -> Job 
 
 
 def _heads(claims: Sequence[LaneClaim]) -> dict[int, Head]:
-    """Lane id → its lowest unfinished delivery; without the lanes whose head is held, or that have none."""
+    """Lane id → its lowest unfinished delivery; without the lanes whose head rests, or that have none."""
     rows = every(_HEADS, [bigints(claim.lane_id for claim in claims)])
     return {row[0]: Head(*row) for row in rows}
 

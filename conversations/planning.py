@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from endpoints.models import AlertKind, Endpoint
 from oneio.bulk import insert_rows
 from oneio.statements import bigints, every
 from routing.decision import Facts, Part, Route
+from routing.delays import Situation
 
 LOOP_DELIVERIES = 20
 LOOP_WITHIN = timedelta(minutes=5)
@@ -60,16 +61,18 @@ class Planned:
 class Plans:
     """The deliveries that a batch leads to."""
 
-    def __init__(self, configs: EndpointConfigs) -> None:
+    def __init__(self, configs: EndpointConfigs, now: datetime) -> None:
         self.configs = configs
+        self.now = now
         self._planned: list[Planned] = []
         self._creating: dict[UUID, set[int]] = defaultdict(set)
+        self._delayed: dict[UUID, set[int]] = defaultdict(set)
 
     def add(self, message: Message, conversation: Conversation, route: Route, facts: Facts) -> None:
         """Plan every part of a route."""
         target = route.rule.target_endpoint_id
         assert target is not None
-        self._creating[conversation.pk].add(target)
+        (self._delayed if route.wait else self._creating)[conversation.pk].add(target)
         self._planned += [Planned(message, conversation, route, part, facts) for part in route.parts]
 
     def tickets(self, conversation: Conversation, participants: Mapping[int, Participant]) -> frozenset[int]:
@@ -79,6 +82,21 @@ class Plans:
         if pending:
             there |= _creating(conversation, pending)
         return frozenset(there | self._creating[conversation.pk])
+
+    def remember_delayed(self, conversations: Collection[UUID]) -> set[UUID]:
+        """Take into account what waits in these conversations already. Returns those where something does."""
+        rows = Delivery.objects.filter(conversation__in=conversations, state=DeliveryState.DELAYED)
+        waiting = rows.values_list("conversation_id", "endpoint_id") if conversations else ()
+        for conversation_id, endpoint_id in waiting:
+            self._delayed[conversation_id].add(endpoint_id)
+        return set(self._delayed)
+
+    def situation(self, message: Message, participants: Mapping[int, Participant]) -> Situation:
+        """What decides whether the message must wait."""
+        assert message.conversation_id is not None
+        known = (endpoint_id for endpoint_id, one in participants.items() if one.external_id is not None)
+        waiting = frozenset(self._delayed[message.conversation_id])
+        return Situation(self.now, message.received_at, frozenset(known), waiting)
 
     def invite(self, host: Host) -> None:
         """Make every target take part in its conversation."""
@@ -93,12 +111,13 @@ class Plans:
             _tenant(planned.conversation, self._target(planned)) for planned in self._planned
         )
         recent = _recent(known)
-        deliveries = [_delivery(planned, self._target(planned), lanes, recent) for planned in self._planned]
+        deliveries = [self._delivery(planned, lanes, recent) for planned in self._planned]
         insert_rows([delivery.content for delivery in deliveries])
         insert_rows(deliveries)
         if newest := self._replacing(deliveries):
             supersede(newest)
-        queue.recompute(sorted(known))
+        delayed = {row.lane_id for row in deliveries if row.state == DeliveryState.DELAYED}
+        queue.recompute(sorted(known | delayed))
         for endpoint_id in {row.endpoint_id for row in deliveries if row.hold_reason == HoldReason.LOOP}:
             _alert_loop(endpoint_id)
 
@@ -114,6 +133,27 @@ class Plans:
         rule = planned.route.rule
         assert rule.target_endpoint_id is not None
         return self.configs.with_entity(rule.target_endpoint_id, rule.target_entity)
+
+    def _delivery(
+        self, planned: Planned, lanes: Mapping[tuple[UUID, int], int], recent: Counter[int]
+    ) -> Delivery:
+        rule, message, target = planned.route.rule, planned.message, self._target(planned)
+        lane_id = lanes[planned.conversation.pk, target.id]
+        recent[lane_id] += 1
+        return Delivery(
+            organization_id=target.organization_id,
+            environment_id=target.environment_id,
+            message=message,
+            conversation=planned.conversation,
+            rule_id=rule.rule_id,
+            endpoint_id=target.id,
+            entity_type_id=target.entity_ids[rule.target_entity],
+            lane_id=lane_id,
+            content=DeliveryContent(organization_id=target.organization_id, snapshot=snapshot(planned)),
+            part=planned.part.name,
+            effect_key=effect_key(message.response_id, rule.rule_id, target.id, planned.part.name),
+            **_progress(planned, self.now, recent[lane_id] > LOOP_DELIVERIES),
+        )
 
 
 def _creating(conversation: Conversation, endpoint_ids: Collection[int]) -> set[int]:
@@ -145,32 +185,25 @@ def _alert_loop(endpoint_id: int) -> None:
     )
 
 
-def _delivery(
-    planned: Planned, target: LoadedEndpoint, lanes: Mapping[tuple[UUID, int], int], recent: Counter[int]
-) -> Delivery:
-    rule, message = planned.route.rule, planned.message
-    lane_id = lanes[planned.conversation.pk, target.id]
-    recent[lane_id] += 1
-    loops = recent[lane_id] > LOOP_DELIVERIES
-    tenant = {"organization_id": target.organization_id, "environment_id": target.environment_id}
-    content = DeliveryContent(organization_id=target.organization_id, snapshot=_snapshot(planned))
-    return Delivery(
-        **tenant,
-        message=message,
-        conversation=planned.conversation,
-        rule_id=rule.rule_id,
-        endpoint_id=target.id,
-        entity_type_id=target.entity_ids[rule.target_entity],
-        lane_id=lane_id,
-        content=content,
-        part=planned.part.name,
-        effect_key=effect_key(message.response_id, rule.rule_id, target.id, planned.part.name),
-        state=DeliveryState.HELD if loops else DeliveryState.QUEUED,
-        hold_reason=HoldReason.LOOP if loops else "",
-    )
+def _progress(planned: Planned, now: datetime, looping: bool) -> dict[str, Any]:
+    """Where a new delivery stands. One that waits is looked at again when its time has come; if it waits
+    for anything else at once, so that nothing that happens until this is committed is missed."""
+    if wait := planned.route.wait:
+        return {
+            "state": DeliveryState.DELAYED,
+            "reason": wait.reason,
+            "hold_reason": "",
+            "due_at": wait.until or now,
+        }
+    return {
+        "state": DeliveryState.HELD if looping else DeliveryState.QUEUED,
+        "reason": "",
+        "hold_reason": HoldReason.LOOP if looping else "",
+        "due_at": now,
+    }
 
 
-def _snapshot(planned: Planned) -> dict[str, Any]:
+def snapshot(planned: Planned) -> dict[str, Any]:
     """What the mapping needs at send time and what may not be worked out twice."""
     comment = planned.part.comment
     return {
@@ -179,4 +212,6 @@ def _snapshot(planned: Planned) -> dict[str, Any]:
         "changed": encode_attributes(planned.facts.changed),
         "comment": comment_to_json(comment) if comment else None,
         "received_at": planned.message.received_at.isoformat(),
+        "news": [one.id for one in planned.facts.new_comments] if planned.route.wait else [],
+        "is_new": planned.facts.state.get("is_new", False),
     }

@@ -27,7 +27,7 @@ from django.db import (
     transaction,
 )
 
-from conversations import deliveries, jobs, queue, router, sender, tokens
+from conversations import delays, deliveries, jobs, queue, router, sender, tokens
 from conversations.queue import LaneClaim
 from conversations.sender import Done
 from conversations.tokens import TokenFetched
@@ -47,6 +47,7 @@ DRAIN_SECONDS = 20.0
 CLAIM_AT_MOST = 32
 DATABASE_RETRY_SECONDS = 1.0
 SOLO_SECONDS = 5.0
+RELEASE_EVERY_SECONDS = 1.0
 GC_THRESHOLD = (50_000, 20, 50)
 BROKEN_SECONDS = 30.0
 SOLITUDE_EVERY_SECONDS = 30.0
@@ -87,6 +88,7 @@ class Pump:
         self.solitude_at = time.monotonic() + SOLITUDE_EVERY_SECONDS
         self.renewed_at = time.monotonic()
         self.outlook = queue.Outlook(False, False, None)
+        self.released_at = 0.0
         self.bell = Bell(heartbeat.stop_descriptor)
 
     def run(self) -> None:
@@ -112,7 +114,8 @@ class Pump:
         """One round over all kinds of work. False when there was none."""
         self.heartbeat.beat()
         self._renew()
-        worked = self._record()
+        worked = self._release_delayed()
+        worked = self._record() or worked
         self.outlook = queue.outlook()
         if self.outlook.lanes:
             worked = self._claim() or worked
@@ -122,6 +125,13 @@ class Pump:
             self._claim()
             return True
         return worked
+
+    def _release_delayed(self) -> bool:
+        """Now and then, let delayed deliveries go whose wait may be over."""
+        if time.monotonic() - self.released_at < RELEASE_EVERY_SECONDS:
+            return False
+        self.released_at = time.monotonic()
+        return delays.release_due(self.book, self.configs) > 0
 
     def _pause(self) -> float:
         due = self.outlook.seconds

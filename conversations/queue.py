@@ -126,7 +126,7 @@ _RECOMPUTE = f"""
         deaths = CASE WHEN %s THEN 0 ELSE l.deaths END
     FROM (
         SELECT lane.id, (
-            SELECT CASE d.state WHEN 'held' THEN NULL ELSE d.due_at END
+            SELECT CASE WHEN d.state IN ('held', 'delayed') THEN NULL ELSE d.due_at END
             FROM conversations_delivery d
             WHERE d.lane_id = lane.id AND d.state IN {tuple(state.value for state in UNFINISHED)}
             ORDER BY d.id LIMIT 1
@@ -211,11 +211,11 @@ _LOST_LANES = f"""
     WHERE l.due_at IS NULL AND EXISTS (
         SELECT FROM conversations_delivery d
         WHERE d.lane_id = l.id AND d.state IN ('queued', 'sending', 'verifying')
-    ) AND 'held' <> (
+    ) AND (
         SELECT d.state FROM conversations_delivery d
         WHERE d.lane_id = l.id AND d.state IN {tuple(state.value for state in UNFINISHED)}
         ORDER BY d.id LIMIT 1
-    )
+    ) NOT IN ('held', 'delayed')
 """
 
 

@@ -17,7 +17,7 @@ from django.db import Error, InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from conversations import queue
+from conversations import deliveries, queue
 from conversations.finding import Acquaintance, OverlapsOurOwnWork
 from conversations.models import (
     Attachment,
@@ -164,13 +164,14 @@ class Batch:
         self.adapter: Adapter = endpoint.adapter
         self.rules = rules
         self.messages = messages
-        self.plans = Plans(configs)
+        self.plans = Plans(configs, now)
         self.now = now
 
     def route(self) -> None:
         """Decide on every message and write down all that follows."""
         read_ones = self._new_ones(self._read_all())
         self.acquaintance = Acquaintance(self.endpoint, read_ones, self.now)
+        self.waiting = self.plans.remember_delayed(self.acquaintance.known_conversations())
         for message, canonical in read_ones:
             self._route_one(message, canonical)
         self._save()
@@ -274,6 +275,7 @@ class Batch:
                 is_new=len(participants) == 1 and not heard.shadow_before,
             ),
             keeps_internal=self.endpoint.keeps_internal,
+            situation=self.plans.situation(heard.message, participants),
         )
 
     def _decide(self, heard: Heard) -> None:
@@ -305,6 +307,7 @@ class Batch:
         self.plans.invite(self.acquaintance)
         self.acquaintance.save()
         self.plans.save()
+        deliveries.wake(self.waiting)
         update_rows([message.body for message in self.messages], "canonical", "problem")
         update_rows(
             self.messages,

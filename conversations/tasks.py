@@ -2,14 +2,18 @@
 
 import logging
 
-from conversations import queue, retention, watch
+from conversations import delays, queue, retention, watch
+from endpoints.configs import EndpointConfigs
+from routing.rules import RuleBook
 
 log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
-    """Find lanes that have open work and no due time, heal and count them. There should be none. Also opens
-    and ends the alerts that depend on what waits."""
+    """Find lanes that have open work and no due time, heal and count them. There should be none. Also lets
+    delayed deliveries go whose wait is over, should all workers be busy, and opens and ends the alerts that
+    depend on what waits."""
+    delays.release_due(RuleBook(), EndpointConfigs())
     watch.look()
     healed = queue.heal_lost_lanes()
     if healed:

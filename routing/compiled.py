@@ -12,6 +12,7 @@ from endpoints.canonical import Operation
 from oneio.paths import compile_path
 from routing.condition_tree import GROUPS, MAX_DEPTH, Condition, Group, GroupKind, Node
 from routing.context import View
+from routing.delays import Delay
 from routing.errors import RuleError, choice
 from routing.mapping import roots_of
 from routing.mapping_rows import MappingKind, MappingRow, MissingPolicy, OnlyOn
@@ -23,6 +24,7 @@ __all__ = [
     "GROUPS",
     "MAX_DEPTH",
     "Condition",
+    "Delay",
     "Group",
     "GroupKind",
     "MappingKind",
@@ -64,6 +66,7 @@ class RoutingRule:
     variables: tuple[MappingRow, ...] = ()
     outbound: tuple[MappingRow, ...] = ()
     conversation: tuple[MappingRow, ...] = ()
+    delays: tuple[Delay, ...] = ()
     write_back: bool = True
     supersede: bool = False
 
@@ -78,6 +81,8 @@ class RoutingRule:
             raise RuleError(
                 "target_endpoint", "The rule routes but has no target. Choose endpoint and entity."
             )
+        if self.delays and self.action != "route":
+            raise RuleError("delays", "Only a rule that routes can wait. Remove the delays.")
         for row in (*self.variables, *self.conversation):
             _check_variable(row)
         if self.action != "route" and any(row.only_on for row in (*self.variables, *self.conversation)):

@@ -5,7 +5,7 @@ Pure: the message, the rules and what is known of the conversation go in, a deci
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from endpoints.canonical import CanonicalMessage, Comment, Operation, Value, Vis
 from routing.compiled import RoutingRule, SourceRules
 from routing.conditions import hold
 from routing.context import view
+from routing.delays import Situation, Wait, wait_of
 from routing.mapping import TargetAction
 from routing.mapping import evaluate as results_of
 
@@ -49,6 +50,8 @@ class Facts:
     state: Mapping[str, Value] = field(default_factory=dict)
     keeps_internal: bool = False
     """Whether internal comments never leave the message's endpoint, not even as a variable."""
+    situation: Situation | None = None
+    """What decides on delays; without it nothing waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One matching rule, the parts it carries over and its runtime variables."""
+    """One matching rule, the parts it carries over and its runtime variables.
+
+    With `wait` it is to be decided again later: there are no variables yet, and the parts are all that
+    it may carry over then.
+    """
 
     rule: RoutingRule
     parts: tuple[Part, ...]
     variables: Mapping[str, Value]
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +105,15 @@ def decide(rules: Sequence[RoutingRule], facts: Facts) -> Decision:
     return Decision(Fate.UNMATCHED, reason=_why_unmatched(rules, matching), variables=facts.variables)
 
 
-def parts_for(rule: RoutingRule, facts: Facts) -> tuple[Part, ...]:
-    """What `rule` carries over of this message to its target, in order; nothing if it is not for it."""
+def parts_for(rule: RoutingRule, facts: Facts, *, later: bool = False) -> tuple[Part, ...]:
+    """What `rule` carries over of this message to its target, in order; nothing if it is not for it.
+
+    `later`: what it may carry over once it has waited, with or without a ticket at the target."""
     has_ticket = rule.target_endpoint_id in facts.tickets
-    record = _record_wanted(rule, facts, has_ticket)
-    if not record and not has_ticket:
+    record = _record_wanted(rule, facts, has_ticket) or (
+        later and _record_wanted(rule, facts, not has_ticket)
+    )
+    if not record and not has_ticket and not later:
         return ()
     comments = facts.new_comments if Operation.COMMENT in rule.operations else ()
     return tuple(
@@ -175,9 +187,15 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
     processed = False
     conversation = dict(facts.variables)
     seen = _without_kept_comment(context(facts), facts)
+    delayed: set[int | None] = set()
     for rule in matching:
-        parts = parts_for(rule, facts) if rule.action == "route" else ()
+        wait = _wait(rule, facts, conversation, delayed) if rule.action == "route" else None
+        parts = parts_for(rule, facts, later=wait is not None) if rule.action == "route" else ()
         if not parts and not (rule.action == "process_only" and _is_for(rule, facts)):
+            continue
+        if wait is not None:
+            delayed.add(rule.target_endpoint_id)
+            routes.append(Route(rule, parts, {}, wait))
             continue
         document = seen | {"conversation": conversation}
         action = _action_at_target(rule, facts)
@@ -204,6 +222,16 @@ def _is_for(rule: RoutingRule, facts: Facts) -> bool:
     if facts.new_comments:
         happened.add(Operation.COMMENT)
     return not happened.isdisjoint(rule.operations)
+
+
+def _wait(
+    rule: RoutingRule, facts: Facts, conversation: Mapping[str, Value], delayed: Collection[int | None]
+) -> Wait | None:
+    """Why the rule must wait; also if a rule before it waits for the same target."""
+    if facts.situation is None:
+        return None
+    wait = wait_of(rule.delays, rule.target_endpoint_id, facts.situation, {"conversation": conversation})
+    return wait or (Wait("order") if rule.target_endpoint_id in delayed else None)
 
 
 def _without_kept_comment(document: dict[str, Any], facts: Facts) -> dict[str, Any]:

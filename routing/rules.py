@@ -11,8 +11,10 @@ from typing import cast
 from endpoints.canonical import Operation
 from oneio.statements import one
 from routing import compiled, formatters
+from routing.delays import Delay, DelayKind
 from routing.models import (
     Condition,
+    DelayCondition,
     Mapping,
     MappingCategory,
     RuleVersion,
@@ -46,6 +48,7 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         variables=_rows(mappings, MappingCategory.VARIABLE, conditions),
         outbound=_rows(mappings, MappingCategory.OUTBOUND, conditions),
         conversation=_rows(mappings, MappingCategory.CONVERSATION, conditions),
+        delays=tuple(_delay(row) for row in version.delays.all()),
     )
 
 
@@ -92,7 +95,7 @@ def _current(environment_id: int) -> Rules:
     versions = (
         RuleVersion.objects.filter(environment_id=environment_id, current_of__isnull=False)
         .select_related("rule", "source_entity", "target_entity")
-        .prefetch_related("conditions", "mappings__table__rows", "mappings__counter")
+        .prefetch_related("conditions", "delays", "mappings__table__rows", "mappings__counter")
     )
     by_id = {}
     for version in versions:
@@ -131,6 +134,13 @@ def _node(row: Condition, below: dict[int | None, list[Condition]], depth: int =
     if children:
         raise compiled.RuleError("conditions", "A condition stands below one that is no group. Move it.")
     return compiled.Condition(path=row.path, operator=row.operator, value=row.value, values=tuple(row.values))
+
+
+def _delay(row: DelayCondition) -> Delay:
+    """A variable is named alone or as `conversation.name`."""
+    path = row.path if row.path.startswith("conversation.") else f"conversation.{row.path}"
+    condition = compiled.Condition(path, row.operator, row.value, tuple(row.values)) if row.path else None
+    return Delay(cast(DelayKind, row.kind), row.seconds, condition)
 
 
 def _rows(

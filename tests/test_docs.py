@@ -22,7 +22,7 @@ from django.core.management import BaseCommand, get_commands, load_command_class
 from playwright.sync_api import Page, sync_playwright
 
 from conversations.admin.looks import DELIVERIES, MESSAGES
-from conversations.models import DeliveryState, HoldReason, MessageState
+from conversations.models import DeliveryState, HoldReason, MessageState, Reason
 from endpoints.adapters import ADAPTERS
 from endpoints.adapters.base import Action, Command, EndpointConfig, EntityConfig, Received, Reference
 from endpoints.adapters.jira import JiraAdapter
@@ -223,7 +223,11 @@ def test_states_page_uses_the_words_of_the_lists() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "choices"),
-    [("Why a delivery is held", HoldReason.choices), ("Alerts", AlertKind.choices)],
+    [
+        ("Why a delivery waits or was left out", Reason.choices),
+        ("Why a delivery is held", HoldReason.choices),
+        ("Alerts", AlertKind.choices),
+    ],
 )
 def test_states_page_has_every_reason(heading: str, choices: Iterable[tuple[str, str]]) -> None:
     found = table("reference/states.md", heading)

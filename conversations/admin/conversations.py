@@ -100,7 +100,7 @@ class ConversationAdmin(WorkPage):
             conversation=conversation, state__in=UNFINISHED
         )
         heads: dict[int, list[Delivery]] = {}
-        for delivery in unfinished.select_related("endpoint", "rule").order_by("id"):
+        for delivery in unfinished.select_related("endpoint", "rule", "message__endpoint").order_by("id"):
             heads.setdefault(delivery.lane_id, []).append(delivery)
         loaded = lanes.select_related("endpoint__gate__endpoint").order_by("id")
         return [

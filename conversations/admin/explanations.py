@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from conversations.models import Attempt, Delivery, DeliveryState, HoldReason, Reason
 from endpoints.admin import gate_words
@@ -112,17 +113,40 @@ _RESULTS: dict[str, str] = {
 }
 
 
-def _kept(delivery: Delivery) -> Explanation:
-    source = delivery.message.endpoint
-    return Explanation(
-        f"This is an internal comment, and internal comments never leave {source}.",
-        f"It was not sent to {delivery.endpoint}, and later ones go on. A comment of unknown visibility "
-        "counts as internal.",
-        f"Nothing to do. Who may decide otherwise finds the setting on the endpoint {source}.",
-    )
-
-
-_REASONS: dict[str, Callable[[Delivery], Explanation]] = {Reason.INTERNAL_COMMENT: _kept}
+_STAYS = "It keeps its place: later messages of the ticket to {target} wait behind it; nothing is lost."
+_WOKEN = " It is looked at with each message and each confirmation of the conversation."
+_ENDED = "It was not sent to {target}, and later ones go on."
+_REASONS: dict[str, Explanation] = {
+    Reason.INTERNAL_COMMENT: Explanation(
+        "This is an internal comment, and internal comments never leave {source}.",
+        f"{_ENDED} A comment of unknown visibility counts as internal.",
+        "Nothing to do. Who may decide otherwise finds the setting on the endpoint {source}.",
+    ),
+    Reason.TIME: Explanation(
+        "Waits until {until}, because the rule “{rule}” sends it no earlier.",
+        _STAYS,
+        "Nothing to do. Skip or Cancel if it is not to be sent.",
+    ),
+    Reason.VARIABLE: Explanation(
+        "Waits until a conversation variable has the value that the rule “{rule}” asks for.",
+        _STAYS + _WOKEN,
+        "If it waits too long, see which rule sets the variable.",
+    ),
+    Reason.TARGET: Explanation(
+        "Waits until the ticket's id at {target} is known, because the rule “{rule}” asks for it.",
+        _STAYS + _WOKEN,
+        "If it waits too long, see whether the ticket was made at {target}.",
+    ),
+    Reason.ORDER: Explanation(
+        "Waits behind an earlier message of this ticket to {target} that is delayed.", _STAYS, ""
+    ),
+    Reason.RULE_OFF: Explanation(
+        "The rule “{rule}” was switched off, or takes other messages now, while this waited.", _ENDED, ""
+    ),
+    Reason.RULE_CHANGED: Explanation(
+        "When its wait was over, the rule “{rule}” had nothing of it to carry over any more.", _ENDED, ""
+    ),
+}
 
 
 def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) -> Explanation | None:
@@ -149,10 +173,21 @@ def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) ->
             "",
         )
     if delivery.reason in _REASONS:
-        return _REASONS[delivery.reason](delivery)
+        return _because(delivery)
     if delivery.state == DeliveryState.QUEUED:
         return _waiting(delivery, gate, now)
     return None
+
+
+def _because(delivery: Delivery) -> Explanation:
+    words = _REASONS[delivery.reason]
+    names = {
+        "source": delivery.message.endpoint,
+        "target": delivery.endpoint,
+        "rule": delivery.rule,
+        "until": timezone.localtime(delivery.due_at).strftime("%Y-%m-%d %H:%M"),
+    }
+    return Explanation(*(part.format(**names) for part in (words.happened, words.means, words.to_do)))
 
 
 def of_attempt(attempt: Attempt, target: str) -> tuple[str, str]:

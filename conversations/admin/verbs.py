@@ -24,7 +24,9 @@ class Verb:
     done: str
 
 
-_STOPPABLE = frozenset({DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING})
+_STOPPABLE = frozenset(
+    {DeliveryState.DELAYED, DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING}
+)
 VERBS = {
     verb.name: verb
     for verb in (

@@ -1,5 +1,6 @@
 """Owns every change of a delivery's state: what a finished try leads to, and what a person decides."""
 
+from conversations.deliveries.delayed import wake
 from conversations.deliveries.interventions import cancel, edit, hold, is_editable, repeat, retry, skip
 from conversations.deliveries.results import finish, give_up
 from conversations.deliveries.superseding import supersede
@@ -15,4 +16,5 @@ __all__ = [
     "retry",
     "skip",
     "supersede",
+    "wake",
 ]

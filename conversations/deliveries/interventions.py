@@ -12,7 +12,9 @@ from django.db.models import Value as Given
 from django.db.models.functions import Now
 
 from conversations import queue
+from conversations.deliveries.delayed import wake
 from conversations.models import (
+    DELAYS,
     Attempt,
     Delivery,
     DeliveryState,
@@ -25,7 +27,8 @@ from endpoints.canonical import Value, encode_attributes
 def retry(deliveries: Iterable[Delivery]) -> int:
     """Send held or waiting deliveries again now, with the current rule. Returns how many.
 
-    One that may have arrived is looked up first; where nobody can say, the person's word counts."""
+    One that may have arrived is looked up first; where nobody can say, the person's word counts. One whose
+    rule failed when its wait was over is decided anew."""
     return _send_again(deliveries, None)
 
 
@@ -56,17 +59,21 @@ def is_editable(delivery: Delivery) -> bool:
         and not looked_up
         and delivery.hold_reason != HoldReason.EXPIRED
         and delivery.part != WRITE_BACK
+        and delivery.reason not in DELAYS  # what it sends is worked out when its wait is over
     )
 
 
 def _send_again(deliveries: Iterable[Delivery], version: Any) -> int:
+    delayed = Q(state=DeliveryState.HELD, reason__in=DELAYS)
     unsure = Q(state=DeliveryState.HELD, in_doubt_since__isnull=False) & ~Q(hold_reason=HoldReason.UNKNOWN)
     again = {
         "state": Choice(
-            When(unsure, then=Given(DeliveryState.VERIFYING)), default=Given(DeliveryState.QUEUED)
+            When(delayed, then=Given(DeliveryState.DELAYED)),
+            When(unsure, then=Given(DeliveryState.VERIFYING)),
+            default=Given(DeliveryState.QUEUED),
         ),
         "hold_reason": "",
-        "reason": "",
+        "reason": Choice(When(delayed, then=F("reason")), default=Given("")),
         "failure": "",
         "failure_group": "",
         "due_at": Now(),
@@ -98,7 +105,7 @@ def hold(deliveries: Iterable[Delivery]) -> int:
     return _decide(deliveries, [DeliveryState.QUEUED], held)
 
 
-_STOPPABLE = [DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
+_STOPPABLE = [DeliveryState.DELAYED, DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
 
 
 def _ended(state: DeliveryState) -> dict[str, Any]:
@@ -121,4 +128,5 @@ def _decide(
             idle.filter(flagged).update(possible_duplicate=True)
         changed = idle.update(**values)
         queue.recompute(lanes)
+        wake({delivery.conversation_id for delivery in chosen})
     return changed

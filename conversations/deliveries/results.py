@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from conversations import queue
+from conversations.deliveries.delayed import wake
 from conversations.effects import effect_key
 from conversations.failure_groups import group_of
 from conversations.models import (
@@ -53,9 +54,11 @@ def finish(finished: Sequence[Done], configs: EndpointConfigs) -> None:
         tokens = queue.lock_lanes([*(done.job.claim.lane_id for done in finished), *back.values()])
         ours = [done for done in finished if tokens.get(done.job.claim.lane_id) == done.job.claim.token]
         ours.sort(key=lambda done: done.job.endpoint.id)  # gates are locked in this order
-        Results(ours, participants, back).record()
+        results = Results(ours, participants, back)
+        results.record()
         queue.release([done.job.claim.lane_id for done in ours])
         queue.recompute(list(back.values()))
+        wake({row.conversation_id for row in results.deliveries.values() if row.state in _CONFIRMED})
     for done in ours:
         if _outcome(done).failure is Failure.AUTHENTICATION:
             configs.forget(done.job.endpoint.id)  # so that nothing more is sent with a rejected token
@@ -392,6 +395,7 @@ def _jitter(ceiling: float) -> float:
     return random.uniform(0, ceiling)  # noqa: S311 (spreads retries, guards nothing)
 
 
+_CONFIRMED = (DeliveryState.DELIVERED, DeliveryState.SKIPPED)
 _STATES = {
     Next.DELIVERED: DeliveryState.DELIVERED,
     Next.RETRY: DeliveryState.QUEUED,

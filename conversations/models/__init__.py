@@ -3,6 +3,7 @@
 from conversations.models.attachment import Attachment, AttachmentChunk
 from conversations.models.conversation import Conversation, Participant, RemoteItem
 from conversations.models.delivery import (
+    DELAYS,
     UNDER_WAY,
     UNFINISHED,
     Attempt,
@@ -17,6 +18,7 @@ from conversations.models.message import NEEDS_YOU, Message, MessageBody, Messag
 from conversations.models.payload_view import PayloadView
 
 __all__ = [
+    "DELAYS",
     "NEEDS_YOU",
     "UNDER_WAY",
     "UNFINISHED",

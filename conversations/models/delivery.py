@@ -37,7 +37,13 @@ class DeliveryState(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-UNFINISHED = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.VERIFYING, DeliveryState.HELD)
+UNFINISHED = (
+    DeliveryState.DELAYED,
+    DeliveryState.QUEUED,
+    DeliveryState.SENDING,
+    DeliveryState.VERIFYING,
+    DeliveryState.HELD,
+)
 
 
 UNDER_WAY = (DeliveryState.SENDING, DeliveryState.VERIFYING)
@@ -71,6 +77,15 @@ class Reason(models.TextChoices):
     """Why a delivery is where it is, where neither a failure nor a person brought it there."""
 
     INTERNAL_COMMENT = "internal", "An internal comment that never leaves its endpoint"
+    TIME = "time", "Its rule waits for a time"
+    VARIABLE = "variable", "Its rule waits for a conversation variable"
+    TARGET = "target", "Its rule waits until the target's ticket is known"
+    ORDER = "order", "An earlier message to the same ticket waits"
+    RULE_OFF = "rule_off", "Its rule was switched off while it waited"
+    RULE_CHANGED = "rule_changed", "Its rule does not take it any more since it waited"
+
+
+DELAYS = (Reason.TIME, Reason.VARIABLE, Reason.TARGET, Reason.ORDER)
 
 
 class Lane(EnvironmentModel):
@@ -227,13 +242,19 @@ class Delivery(EnvironmentModel):
             ),
             known("hold_reason", ["", *HoldReason.values], "delivery"),
             known("reason", ["", *Reason.values], "delivery"),
+            models.CheckConstraint(
+                condition=~Q(state=DeliveryState.DELAYED) | Q(reason__in=DELAYS),
+                name="delayed_delivery_says_why",
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["lane", "id"],
-                condition=Q(state__in=["queued", "sending", "verifying", "held"]),
+                condition=Q(state__in=["delayed", "queued", "sending", "verifying", "held"]),
                 name="delivery_unfinished",
             ),
+            models.Index(fields=["conversation"], condition=Q(state="delayed"), name="delivery_delayed"),
+            models.Index(fields=["due_at"], condition=Q(state="delayed"), name="delayed_due"),
             models.Index(
                 fields=["endpoint", "id"],
                 condition=Q(state__in=["sending", "verifying"]),

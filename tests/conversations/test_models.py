@@ -109,7 +109,14 @@ def test_hold_reason_without_a_text_for_people_is_refused() -> None:
 
 @pytest.mark.parametrize("state", [state for state in DeliveryState.values if state != "held"])
 def test_each_known_delivery_state_can_be_stored(state: str) -> None:
-    assert make_delivery(state=state).state == state
+    reason = "time" if state == DeliveryState.DELAYED else ""
+
+    assert make_delivery(state=state, reason=reason).state == state
+
+
+def test_delayed_delivery_says_why() -> None:
+    with pytest.raises(IntegrityError, match="delayed_delivery_says_why"):
+        make_delivery(state=DeliveryState.DELAYED)
 
 
 @pytest.mark.parametrize("state", MessageState.values)
