@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Model, OuterRef, Q
 
 from conversations import queue
 from conversations.models import (
@@ -34,6 +36,7 @@ from conversations.models import (
     MessageState,
 )
 from oneio.bulk import update_rows
+from oneio.fields import EncryptedField
 from oneio.identifiers import earliest
 
 RUN_SECONDS = 120.0
@@ -121,7 +124,7 @@ def _needed_bodies(keys: list[Any]) -> set[Any]:
 def _empty_bodies(rows: list[Row]) -> None:
     now = queue.database_now()
     bodies = [MessageBody(id=pk, organization_id=organization, emptied_at=now) for pk, organization in rows]
-    update_rows(bodies, "raw", "parameters", "headers", "canonical", "problem", "emptied_at")
+    update_rows(bodies, *_encrypted(MessageBody), "emptied_at")
 
 
 def _contents(before: datetime) -> Any:
@@ -137,10 +140,15 @@ def _needed_contents(keys: list[Any]) -> set[Any]:
 def _empty_contents(rows: list[Row]) -> None:
     now = queue.database_now()
     contents = [DeliveryContent(id=pk, organization_id=owner, emptied_at=now) for pk, owner in rows]
-    update_rows(contents, "snapshot", "overrides", "problem", "emptied_at")
+    update_rows(contents, *_encrypted(DeliveryContent), "emptied_at")
     tries = Attempt.objects.filter(delivery__content__in=[row.pk for row in contents])
-    told = Q(request__isnull=False) | Q(detail__isnull=False)
-    tries.filter(told).update(request=None, detail=None)
+    told = [Q(**{f"{name}__isnull": False}) for name in _encrypted(Attempt)]
+    tries.filter(reduce(or_, told)).update(**dict.fromkeys(_encrypted(Attempt)))
+
+
+def _encrypted(model: type[Model]) -> list[str]:
+    """The columns in which a table keeps what tickets say: all of them go."""
+    return [field.name for field in model._meta.concrete_fields if isinstance(field, EncryptedField)]
 
 
 def _files(before: datetime) -> Any:

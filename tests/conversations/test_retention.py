@@ -90,6 +90,7 @@ def old_delivery(state: str = "delivered", age: timedelta = OLD, **fields: Any) 
         ended_at=Now(),
         result="confirmed",
         request={"url": "x"},
+        answer={"headers": {}},
         detail="said",
     )
     return Delivery.objects.get(pk=delivery.pk)
@@ -131,7 +132,12 @@ def test_old_delivery_forgets_what_it_carried() -> None:
     content, attempt = DeliveryContent.objects.get(delivery=delivery), Attempt.objects.get()
     assert (content.snapshot, content.problem) == ({}, None)
     assert content.emptied_at is not None
-    assert (attempt.result, attempt.request, attempt.detail) == ("confirmed", None, None)
+    assert (attempt.result, attempt.request, attempt.answer, attempt.detail) == (
+        "confirmed",
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize("state", ["delayed", "queued", "sending", "verifying", "held"])
