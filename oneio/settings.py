@@ -264,7 +264,7 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Needs you",
                         "icon": "priority_high",
-                        "link": reverse_lazy("admin:conversations_needs_you"),
+                        "link": reverse_lazy("needs_you"),
                         "badge": "oneio.home.held_badge",
                     },
                     {

@@ -86,10 +86,11 @@ def attributes(canonical: Mapping[str, Any], used: frozenset[str]) -> list[Attri
 def names_used(request: HttpRequest, deliveries: list[Delivery]) -> frozenset[str]:
     """The folded words in conditions and mappings of the rules that took a message: names of attributes
     among them."""
-    versions = {attempt.rule_version_id for row in deliveries for attempt in row.attempts.all()} or {
-        row.rule.current_version_id for row in deliveries
-    }
-    of_versions = access.readable(request.user, RuleVersion).filter(pk__in=versions - {None}).values("pk")
+    tried = [attempt.rule_version_id for row in deliveries for attempt in row.attempts.all()]
+    versions = set(filter(None, tried)) or {row.rule.current_version_id for row in deliveries}
+    of_versions = (
+        access.readable(request.user, RuleVersion).filter(pk__in=filter(None, versions)).values("pk")
+    )
     texts = [
         *access.readable(request.user, Condition).filter(version__in=of_versions).values_list("path"),
         *access.readable(request.user, MappingRow)

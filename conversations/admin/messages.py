@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from conversations import audit
-from conversations.admin import contents, curl, explanations, looks, message_queue, needs_you, plans, rows
+from conversations.admin import contents, curl, explanations, looks, message_queue, plans, rows
 from conversations.models import Delivery, Message, MessageBody
 from endpoints.admin.gate_words import mark as endpoint_mark
 from oneio import access
@@ -33,17 +33,9 @@ class MessageAdmin(WorkPage):
     page_template = "conversations/message.html"
 
     def get_urls(self) -> list[Any]:
-        """The queue's plan page and the failure groups beside the usual ones."""
-        view, site = self.admin_site.admin_view, self.admin_site
-        plan = partial(plans.ask_or_do, site)
-        group_plan = partial(needs_you.plan, site)
-        groups = partial(needs_you.page, site)
-        return [
-            path("plan/", view(require_POST(plan)), name="conversations_queue_plan"),
-            path("needs-you/", view(groups), name="conversations_needs_you"),
-            path("needs-you/plan/", view(require_POST(group_plan)), name="conversations_needs_you_plan"),
-            *super().get_urls(),
-        ]
+        """The queue's plan page beside the usual ones."""
+        view = self.admin_site.admin_view(require_POST(partial(plans.ask_or_do, self.admin_site)))
+        return [path("plan/", view, name="conversations_queue_plan"), *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

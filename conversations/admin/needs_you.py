@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -21,6 +21,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from conversations import audit
 from conversations.admin import explanations, looks, rows
@@ -47,7 +48,7 @@ GROUP_VERBS = ("retry", "skip", "cancel")
 
 @dataclass(frozen=True)
 class Cause:
-    """One cause: what happened, what it means, what to do; how many tickets it stops since when."""
+    """One cause: what happened, what it means, what to do; `what` it stops since when."""
 
     key: str
     chip: SafeString
@@ -55,7 +56,7 @@ class Cause:
     means: str
     to_do: str
     number: int
-    tickets: int
+    what: str
     first: datetime
     last: datetime
     endpoints: list[SafeString]
@@ -66,12 +67,12 @@ class Cause:
     verbs: list[tuple[str, str]] = field(default_factory=list)
 
 
-def page(site: Any, request: HttpRequest) -> HttpResponse:
+def page(request: HttpRequest) -> HttpResponse:
     """The list of causes, what stops most tickets first."""
     causes = [*delivery_causes(request), *message_causes(request)]
     causes.sort(key=lambda cause: (not cause.key.startswith("held"), -cause.number))
     context = {
-        **site.each_context(request),
+        **admin.site.each_context(request),
         "title": "Needs you",
         "causes": causes,
         "several": len({cause.environment.pk for cause in causes}) > 1,
@@ -80,10 +81,10 @@ def page(site: Any, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "conversations/needs_you.html", context)
 
 
-def plan(site: Any, request: HttpRequest) -> HttpResponse:
+def plan(request: HttpRequest) -> HttpResponse:
     """What an action on a whole group would do; with `confirmed`, it is done."""
     verb, key = request.POST.get("verb", ""), request.POST.get("group", "")
-    back = reverse("admin:conversations_needs_you")
+    back = reverse("needs_you")
     is_routing = verb == AGAIN
     if not is_routing and verb not in GROUP_VERBS:
         return HttpResponseRedirect(back)
@@ -91,7 +92,7 @@ def plan(site: Any, request: HttpRequest) -> HttpResponse:
     if "confirmed" in request.POST:
         _tell(request, _route(request, group) if is_routing else _act(request, group, verb), verb)
         return HttpResponseRedirect(back)
-    return show(site, request, _plan(group, verb), hidden={"verb": verb, "group": key}, back=back)
+    return show(admin.site, request, _plan(group, verb), hidden={"verb": verb, "group": key}, back=back)
 
 
 def failed(request: HttpRequest) -> QuerySet[Delivery]:
@@ -207,7 +208,8 @@ def _delivery_cause(
         said=said.get(sample, ""),
         environment=sample.environment,
         verbs=[(name, VERBS[name].label) for name in verbs],
-        **{name: group[name] for name in ("number", "tickets", "first", "last")},
+        what=_of_tickets(display.count(group["number"], "delivery", "deliveries"), group["tickets"]),
+        **{name: group[name] for name in ("number", "first", "last")},
     )
 
 
@@ -227,8 +229,13 @@ def _message_cause(
         said=said.get(sample, ""),
         environment=sample.environment,
         verbs=[(AGAIN, "Route again")] if can_be_routed else [],
-        **{name: group[name] for name in ("number", "tickets", "first", "last")},
+        what=_of_tickets(display.count(group["number"], "message"), group["tickets"]),
+        **{name: group[name] for name in ("number", "first", "last")},
     )
+
+
+def _of_tickets(what: str, tickets: int) -> str:
+    return f"{what} of {display.count(tickets, 'ticket')}" if tickets else what
 
 
 def _key(kind: str, group: dict[str, Any], by: tuple[str, ...]) -> str:
@@ -293,3 +300,7 @@ def _tell(request: HttpRequest, done: int, verb: str) -> None:
     else:
         sentence = f"{display.count(done, 'delivery', 'deliveries')} {VERBS[verb].done}."
     messages.add_message(request, messages.SUCCESS if done else messages.WARNING, sentence)
+
+
+view = admin.site.admin_view(page)
+plan_view = admin.site.admin_view(require_POST(plan))

@@ -10,14 +10,14 @@ document.addEventListener("alpine:init", () => {
 
     init() {
       this.onKey = (event) => this.key(event);
-      document.addEventListener("keydown", this.onKey);
+      document.addEventListener("keydown", this.onKey, true); // before the search of all pages
       this.timer = setInterval(() => this.refresh(), EVERY);
       this.say();
       window.addEventListener("scroll", () => this.say(), { passive: true });
     },
     destroy() {
       clearInterval(this.timer);
-      document.removeEventListener("keydown", this.onKey);
+      document.removeEventListener("keydown", this.onKey, true);
     },
 
     isChoosing() { return this.rows().some((row) => this.box(row)?.checked); },
@@ -97,6 +97,7 @@ document.addEventListener("alpine:init", () => {
       }[event.key];
       if (!act || (event.key === "Enter" && event.target.closest("a, button, summary"))) return;
       event.preventDefault();
+      event.stopImmediatePropagation();
       act();
     },
   }));

@@ -14,7 +14,7 @@ from tests.conversations.test_feed import Routed
 from tests.factories import make_endpoint, make_environment, make_message
 from tests.signed_in import signed_in
 
-PAGE = "/admin/conversations/message/needs-you/"
+PAGE = "/admin/needs-you/"
 PLAN = f"{PAGE}plan/"
 REFUSED = "Priority 'P1' is not a valid value"
 

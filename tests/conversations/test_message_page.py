@@ -55,6 +55,13 @@ def test_attributes_that_the_rule_reads_come_first():
     assert html.count('aria-label="used by a rule"') == 2
 
 
+def test_try_before_any_mapping_does_not_hide_what_the_rule_reads():
+    routed = make_read()
+    routed.delivery.attempts.create(organization_id=routed.message.organization_id, token=1)
+
+    assert page(routed.message).count('aria-label="used by a rule"') == 2
+
+
 def test_native_values_stand_beside_with_their_paths():
     html = page(make_read().message)
 
