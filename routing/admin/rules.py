@@ -27,6 +27,7 @@ from routing import compiled, versions
 from routing.admin import comparison, configuration, words
 from routing.admin.forms import DraftForm, IdentityForm
 from routing.admin.rows import ConditionInline, ConversationInline, MappingInline, VariableInline
+from routing.checking import check_draft
 from routing.models import RoutingRule
 
 DRAFT_FIELDS = [("source", "target"), ("action", "priority"), "operations", "write_back", "message_type"]
@@ -287,6 +288,7 @@ class RoutingRuleAdmin(EnvironmentAdmin):
             "path": words.path_of(current or found[0]) if found else "",
             "body": words.version_body(current) if current else None,
             "versions": [row for row in found if row.published_at is not None],
+            "findings": check_draft(rule) if any(row.published_at is None for row in found) else [],
             "may_change": may(request, Permission.INTEGRATE, rule),
         }
 
