@@ -172,11 +172,24 @@ class MappingForm(MappingModelForm):
 
     class Meta:
         model = Mapping
+        # What every mapping needs comes first; the rest is reached by scrolling.
         fields = [
-            *("source", "further_sources", "kind", "table", "counter", "text", "separator", "formatters"),
-            *("target", "further_targets", "only_on", "missing", "default", "position"),
+            *(
+                "source",
+                "kind",
+                "table",
+                "text",
+                "target",
+                "formatters",
+                "further_sources",
+                "further_targets",
+            ),
+            *("separator", "counter", "only_on", "missing", "default", "position"),
         ]
-        widgets = {"formatters": UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1})}
+        widgets = {
+            "formatters": UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1}),
+            **{name: UnfoldAdminTextInputWidget() for name in ("further_sources", "further_targets")},
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from oneio.admin import display
 from oneio.admin.base import EnvironmentAdmin, RoleInline, TenantForm
@@ -38,6 +39,7 @@ class TranslationTableForm(TenantForm):
     class Meta:
         model = TranslationTable
         fields = ["name", "environment", "unmapped", "default", "inputs", "outputs"]
+        widgets = {side: UnfoldAdminTextInputWidget() for side in ("inputs", "outputs")}
         help_texts = {
             "inputs": "For a table of several values: what they are, parted by commas. Else empty.",
             "outputs": "And what they give, parted by commas.",
