@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from conversations import queue
+from conversations import counters, queue
 from conversations.deliveries.delayed import call_off, hold_delayed, keep_delayed, let_go, write_delayed
 from conversations.models import (
     UNFINISHED,
@@ -93,6 +93,7 @@ class Waiting:
         for (_, rule_id), rows in by_route:
             self._decide(list(rows), rule_id)
         write_delayed(self.deliveries)
+        counters.keep({row.message_id: row.message for row in self.deliveries}.values())
         update_rows([self.conversation], "variables")
         self.plans.invite(self)
         self.plans.save()
@@ -152,6 +153,7 @@ class Waiting:
             participants=Tickets(self.participants, self.configs),
             state=state_of(self.conversation, tickets, message.received_at, is_new=told["is_new"]),
             keeps_internal=self.configs.get(message.endpoint_id).keeps_internal,
+            numbers=counters.numbers_for(message),
             situation=Situation(self.now, message.received_at, self._identified(), frozenset(self.still)),
         )
 

@@ -17,7 +17,7 @@ from django.db import Error, InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from conversations import deliveries, queue
+from conversations import counters, deliveries, queue
 from conversations.finding import Acquaintance, OverlapsOurOwnWork
 from conversations.models import (
     Attachment,
@@ -276,6 +276,7 @@ class Batch:
             ),
             keeps_internal=self.endpoint.keeps_internal,
             situation=self.plans.situation(heard.message, participants),
+            numbers=counters.numbers_for(heard.message),
         )
 
     def _decide(self, heard: Heard) -> None:
@@ -309,6 +310,7 @@ class Batch:
         self.plans.save()
         deliveries.wake(self.waiting)
         update_rows([message.body for message in self.messages], "canonical", "problem")
+        counters.keep(self.messages)
         update_rows(
             self.messages,
             "state",

@@ -85,6 +85,12 @@ class RoutingRule:
             raise RuleError("delays", "Only a rule that routes can wait. Remove the delays.")
         for row in (*self.variables, *self.conversation):
             _check_variable(row)
+        if any(row.kind == "counter" for row in self.outbound):
+            raise RuleError(
+                "kind",
+                "A counter counts when the rule takes the message, not each time it is sent. Make it a"
+                " runtime variable, and use that here.",
+            )
         if self.action != "route" and any(row.only_on for row in (*self.variables, *self.conversation)):
             raise RuleError(
                 "only_on", "A rule that sends nothing creates and updates nothing. Leave it empty."
@@ -98,6 +104,12 @@ class RoutingRule:
     def tells_the_whole_state(self) -> bool:
         """Whether its update may replace an older one that waits: what is appended would be lost with it."""
         return self.supersede and not any(row.kind == "append" for row in self.outbound)
+
+    @property
+    def counters(self) -> frozenset[str]:
+        """The counters that the rule takes numbers of."""
+        rows = (*self.variables, *self.conversation)
+        return frozenset(row.counter for row in rows if row.kind == "counter")
 
 
 class SourceRules(tuple[RoutingRule, ...]):

@@ -5,7 +5,7 @@ Pure: the message, the rules and what is known of the conversation go in, a deci
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -52,6 +52,8 @@ class Facts:
     """Whether internal comments never leave the message's endpoint, not even as a variable."""
     situation: Situation | None = None
     """What decides on delays; without it nothing waits."""
+    numbers: Callable[[RoutingRule], Mapping[str, int]] | None = None
+    """The numbers that a rule takes for this message; without it no counter gives one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
             delayed.add(rule.target_endpoint_id)
             routes.append(Route(rule, parts, {}, wait))
             continue
-        document = seen | {"conversation": conversation}
+        numbers = facts.numbers(rule) if facts.numbers and rule.counters else {}
+        document = seen | {"conversation": conversation, "counters": numbers}
         action = _action_at_target(rule, facts)
         variables = results_of(rule.variables, document, action)
         conversation.update(results_of(rule.conversation, document | {"variables": variables}, action))

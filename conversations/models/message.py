@@ -45,7 +45,10 @@ NOT_ROUTED = sorted(set(MessageState.values) - {MessageState.RECEIVED.value, Mes
 
 
 class MessageBody(PartModel):
-    """What a message says, encrypted, beside its narrow queue row. Its key is the Response ID."""
+    """What a message says, encrypted, beside its narrow queue row. Its key is the Response ID.
+
+    `numbers` are those that rules took from counters for it, so that it never counts twice.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     raw = EncryptedField(null=True)
@@ -53,6 +56,7 @@ class MessageBody(PartModel):
     parameters = EncryptedJSONField(default=dict)
     headers = EncryptedJSONField(default=dict)
     canonical = EncryptedJSONField(null=True)
+    numbers = EncryptedJSONField(null=True)
     problem = EncryptedTextField(null=True)
     emptied_at = models.DateTimeField(null=True, editable=False)
     objects = EncryptedQuerySet.as_manager()

@@ -10,6 +10,7 @@ from endpoints.canonical import Operation
 from routing.compiled import (
     MAX_DEPTH,
     Condition,
+    Delay,
     Group,
     MappingRow,
     RoutingRule,
@@ -141,6 +142,8 @@ def test_wrong_mapping_cannot_be_built(changes, field, says):
         ({"target_entity": ""}, "target_endpoint"),
         ({"variables": (a_row(target="a.b"),)}, "target"),
         ({"conversation": (a_row(target="a.b"),)}, "target"),
+        ({"outbound": (a_row(kind="counter", source="", counter="tickets"),)}, "kind"),
+        ({"action": "drop", "target_endpoint_id": None, "delays": (Delay("target"),)}, "delays"),
     ],
 )
 def test_wrong_rule_cannot_be_built(changes, field):
