@@ -105,12 +105,14 @@ _NEXT_GATE = f"""
       AND NOT (e.id = ANY(%s))
     ORDER BY turn.served_at, g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
 """
+# One endpoint's lanes, said so that only lane_due has them in this order: by `endpoint_id =` alone PostgreSQL
+# also takes lane_next_due, and reads all that waits for the other endpoints.
 _CLAIM_LANES = """
     WITH due AS (
         SELECT id, lease_until IS NOT NULL AS died FROM conversations_lane
-        WHERE endpoint_id = %s AND due_at <= now() AND (lease_until IS NULL OR lease_until <= now())
-          AND (deaths = 0 OR %s)
-        ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+        WHERE endpoint_id >= %s AND (endpoint_id, due_at) <= (%s, now()) AND due_at <= now()
+          AND (lease_until IS NULL OR lease_until <= now()) AND (deaths = 0 OR %s)
+        ORDER BY endpoint_id, due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE conversations_lane l
     SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s),
@@ -256,7 +258,7 @@ def claim_lanes(
     tokens = min(max(rate or 0.0, 1.0), tokens + elapsed * rate) if rate else float(limit)
     take = 1 if probing else min(free, limit, int(tokens), share(endpoint_id) if share else limit)
     lease = settings.LEASE_SECONDS
-    rows = every(_CLAIM_LANES, [endpoint_id, suspects, take, lease, lease]) if take else []
+    rows = every(_CLAIM_LANES, [endpoint_id, endpoint_id, suspects, take, lease, lease]) if take else []
     _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)
     claims = tuple(LaneClaim(*row) for row in rows)
     for claim in claims:

@@ -1,0 +1,93 @@
+"""What a claim reads stays bounded, whatever dead rows a long transaction keeps from being cleaned away."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from conversations import queue
+from conversations.models import Conversation, Lane
+from endpoints.models import Endpoint
+from oneio.wakeup import connect
+from tests.conversations.workers import PAST
+from tests.factories import make_endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DONE = 20_000
+DEAD_PER_LANE = 3
+WAITING = 1000
+CLAIMED = 32
+
+
+def make_lanes(endpoint: Endpoint, number: int) -> None:
+    tenant = {"organization_id": endpoint.organization_id, "environment_id": endpoint.environment_id}
+    conversations = Conversation.objects.bulk_create(Conversation(**tenant) for _ in range(number))
+    Lane.objects.bulk_create(
+        Lane(**tenant, conversation=one, endpoint=endpoint, due_at=PAST) for one in conversations
+    )
+
+
+@pytest.fixture(params=["counted", "uncounted"])
+def endpoint(request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    """Its queue has 1,000 lanes due behind 60,000 dead rows that an open snapshot keeps; so has another's."""
+    made = make_endpoint(max_in_flight=64)
+    make_lanes(made, DONE)
+    with connect(connection.get_connection_params()) as other:
+        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT count(*) FROM conversations_lane")
+        with connection.cursor() as cursor:
+            for _ in range(DEAD_PER_LANE - 1):
+                cursor.execute(
+                    "UPDATE conversations_lane SET due_at = due_at + interval '1 ms', token = token + 1"
+                )
+            cursor.execute("UPDATE conversations_lane SET due_at = NULL")
+        make_lanes(make_endpoint(), WAITING)
+        make_lanes(made, WAITING)
+        if request.param == "counted":
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE conversations_lane")
+        yield made
+
+
+def explained(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
+    """The steps that PostgreSQL took to carry it out, as the pump lets it plan; taken back after."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters)
+        [[[found]]] = cursor.fetchall()
+        transaction.set_rollback(True)
+    return list(steps(found["Plan"]))
+
+
+def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from steps(below)
+
+
+def pages(found: list[dict[str, Any]]) -> int:
+    return int(found[0]["Shared Hit Blocks"] + found[0]["Shared Read Blocks"])
+
+
+def lane_rows(found: list[dict[str, Any]]) -> int:
+    """How many living rows of lanes were fetched, wanted or not."""
+    scans = [
+        one
+        for one in found
+        if one.get("Relation Name") == "conversations_lane" and "Scan" in one["Node Type"]
+    ]
+    return int(
+        sum(
+            one["Actual Loops"] * (one["Actual Rows"] + one.get("Rows Removed by Filter", 0)) for one in scans
+        )
+    )
+
+
+def test_claim_reads_few_rows_behind_dead_ones(endpoint: Endpoint) -> None:
+    gate = explained(queue._NEXT_GATE, [[]])
+    lanes = explained(queue._CLAIM_LANES, [endpoint.pk, endpoint.pk, True, CLAIMED, 20, 20])
+
+    assert lane_rows(gate) < 10
+    assert lane_rows(lanes) <= 2 * CLAIMED
+    assert pages(gate) + pages(lanes) < DONE * DEAD_PER_LANE / 10
