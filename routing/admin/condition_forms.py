@@ -22,6 +22,7 @@ else:
     ConditionModelForm = forms.ModelForm
 
 SEPARATOR = ";"
+EMPTY_GROUP = "Nothing is indented below this group. Add conditions or remove it."
 LAST = 32767
 """The position of a row that says none: behind all others."""
 _KINDS = {
@@ -132,7 +133,7 @@ class ConditionFormSet(ConditionModelFormSet):
             self._check(form, above)
             above = form
         if above is not None and above.instance.group:
-            above.add_error("operator", "Nothing is indented below this group. Add conditions or remove it.")
+            above.add_error("operator", EMPTY_GROUP)
 
     def save(self, commit: bool = True) -> Any:
         """Save the rows, then nest them; in between none has a parent that may be deleted."""
@@ -149,7 +150,7 @@ class ConditionFormSet(ConditionModelFormSet):
         if depth > allowed:
             form.add_error("indent", f"There is no group above to belong to. Write {allowed} or less.")
         elif above is not None and above.instance.group and depth < allowed:
-            above.add_error("operator", "Nothing is indented below this group. Add conditions or remove it.")
+            above.add_error("operator", EMPTY_GROUP)
 
     def _nest(self) -> None:
         groups: list[Condition] = []
