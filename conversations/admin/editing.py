@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from conversations import jobs, sender
 from conversations.models import Delivery
@@ -32,7 +33,9 @@ class EditForm(forms.Form):
     """What differs from the rule's own value is sent instead of it."""
 
     reason = forms.CharField(
-        max_length=REASON_LENGTH, help_text="Why; it stays in the history of this delivery, in plain text."
+        max_length=REASON_LENGTH,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Why; it stays in the history of this delivery, in plain text.",
     )
 
     def __init__(self, outgoing: list[Outgoing], kept: dict[str, Any] | None, data: Any = None) -> None:
@@ -63,7 +66,11 @@ class EditForm(forms.Form):
 
     def edited(self) -> list[str]:
         """The names of the attributes that were changed in this form."""
-        return [self.outgoing[key].name for key in self.changed_data if key in self.outgoing]
+        return [
+            one.name
+            for key, one in self.outgoing.items()
+            if _shown(self.cleaned_data[key]) != self.initial[key]
+        ]
 
 
 def _field(one: Outgoing, edited: bool) -> forms.CharField:
@@ -73,7 +80,7 @@ def _field(one: Outgoing, edited: bool) -> forms.CharField:
         required=False,
         strip=False,
         help_text=words,
-        widget=forms.Textarea(attrs={"rows": min(_shown(one.value).count("\n") + 1, 10)}),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": min(_shown(one.value).count("\n") + 1, 10)}),
     )
 
 

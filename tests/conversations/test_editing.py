@@ -219,3 +219,10 @@ def test_text_of_another_kind_is_refused(like: Value, text: str) -> None:
 
     assert not form.is_valid()
     assert "Write" in form.errors["value-0"][0]
+
+
+def test_lines_as_browsers_send_them_are_no_edit() -> None:
+    form = EditForm([Outgoing("x", "one\ntwo")], None, {"value-0": "one\r\ntwo", "reason": "r"})
+
+    assert form.is_valid()
+    assert (form.edited(), form.overrides()) == ([], {})
