@@ -25,6 +25,8 @@ QUEUE_RETRY_SECONDS = 60.0
 DISK_RETRY_SECONDS = 60.0
 _BUCKET = struct.Struct("<dd")
 _queue_looks: dict[int, tuple[float, bool]] = {}
+DISK_LOOK_SECONDS = 1.0
+_disk_looks: dict[str, tuple[float, int]] = {}
 
 
 def check(endpoint: Endpoint) -> None:
@@ -44,9 +46,16 @@ def check(endpoint: Endpoint) -> None:
 
 
 def free_bytes() -> int:
-    """The room left where messages are stored: beside the embedded database, else beside our own state."""
-    place = postgres_directory() if settings.EMBEDDED_DATABASE else state_directory()
-    return _free(place if place.exists() else state_directory())
+    """The room left where messages are stored: beside the embedded database, else beside our own state.
+
+    Looked up once a second by each process.
+    """
+    looked_at, free = _disk_looks.get("free", (-DISK_LOOK_SECONDS, 0))
+    if time.monotonic() - looked_at >= DISK_LOOK_SECONDS:
+        place = postgres_directory() if settings.EMBEDDED_DATABASE else state_directory()
+        free = _free(place if place.exists() else state_directory())
+        _disk_looks["free"] = (time.monotonic(), free)
+    return free
 
 
 def queue_is_old(endpoint: Endpoint) -> bool:
@@ -67,6 +76,7 @@ def queue_is_old(endpoint: Endpoint) -> bool:
 def forget() -> None:
     """Drop what was looked up, so that the next request looks again."""
     _queue_looks.clear()
+    _disk_looks.clear()
 
 
 def seconds_to_wait(endpoint_id: int, rate: float) -> float:

@@ -7,6 +7,7 @@ a cluster that stands still or outstays its stop is killed as a group and starte
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import select
@@ -21,6 +22,7 @@ import psutil
 from django.conf import settings
 from django.db import Error, connections
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from oneio import runtime
 from oneio.broker import beating_pumps, bury, pump_processes, scheduled_work_is_stuck
@@ -169,12 +171,21 @@ def _lead(stop_descriptor: int) -> None:
 def _run_cluster(stop_descriptor: int) -> None:
     from django_q.cluster import Cluster
 
+    _load_what_all_need()
     cluster = Cluster()
     cluster.start()
     while cluster.sentinel.is_alive():
         if select.select([stop_descriptor], [], [], WATCH_SECONDS)[0]:
             _stop_cluster(cluster)
             return
+
+
+def _load_what_all_need() -> None:
+    """Load the pump's modules before the forks, so that its processes share their memory, and keep the
+    collector from touching, and so copying, what is shared."""
+    import_string(settings.PUMP)
+    gc.collect()
+    gc.freeze()
 
 
 def _stop_cluster(cluster: object) -> None:

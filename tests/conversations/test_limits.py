@@ -129,3 +129,13 @@ def test_queue_is_looked_at_now_and_then(
 
 def test_free_room_is_measured() -> None:
     assert limits.free_bytes() > 0
+
+
+def test_disk_is_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = iter([5, 4, 3])
+    monkeypatch.setattr(limits, "_free", lambda _: next(rooms))
+    first = (limits.free_bytes(), limits.free_bytes())
+
+    monkeypatch.setattr(limits, "DISK_LOOK_SECONDS", 0)
+
+    assert (first, limits.free_bytes()) == ((5, 5), 4)

@@ -84,6 +84,20 @@ def test_health_check_of_the_pool_gives_up() -> None:
     assert time.monotonic() - started < 2
 
 
+def test_health_check_is_good_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = connection.get_connection_params()
+    with PooledConnection.connect(
+        **{name: parameters[name] for name in ("dbname", "user", "host", "port")}
+    ) as database:
+        database.execute("SELECT 1")
+
+        database.execute("SELECT 1 / 0")
+
+        monkeypatch.setattr(deadline, "CHECKED_SECONDS", 0)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            database.execute("SELECT 1 / 0")
+
+
 @pytest.mark.usefixtures("_short")
 def test_forked_child_has_a_watchdog_of_its_own() -> None:
     with database_deadline():
