@@ -2,7 +2,9 @@
 
 import logging
 
-from conversations import delays, queue, retention, watch
+from django.utils import timezone
+
+from conversations import delays, queue, retention, statistics, watch
 from endpoints.configs import EndpointConfigs
 from routing.rules import RuleBook
 
@@ -24,3 +26,8 @@ def sweep() -> int:
 def retain() -> dict[str, int]:
     """Delete what has been kept as long as the settings say. Returns how many of each sort."""
     return retention.run()
+
+
+def count() -> int:
+    """Count the hours that are not over, for the charts on Home."""
+    return statistics.count_hours(timezone.now())

@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "oneio.zones.ReadersZone",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -224,6 +225,7 @@ PUMP = "conversations.pump.run"
 SCHEDULES = {
     "Sweep": ("conversations.tasks.sweep", 1),
     "Retention": ("conversations.tasks.retain", 10),
+    "Hourly counts": ("conversations.tasks.count", 1),
 }
 
 # For how many days data is kept; 0: for ever.
@@ -252,7 +254,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("oneio/oneio.css")],
     "SCRIPTS": [lambda request: static("oneio/oneio.js")],
-    "DASHBOARD_CALLBACK": "oneio.home.dashboard",
+    "DASHBOARD_CALLBACK": "oneio.home.page.dashboard",
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,
@@ -265,7 +267,7 @@ UNFOLD: dict[str, Any] = {
                         "title": "Needs you",
                         "icon": "priority_high",
                         "link": reverse_lazy("needs_you"),
-                        "badge": "oneio.home.held_badge",
+                        "badge": "oneio.home.needs.held_badge",
                     },
                     {
                         "title": "Messages",

@@ -4,11 +4,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from conversations.admin import needs_you
+from oneio.admin.switch import choose
 from oneio.home.search import search
 
 urlpatterns = [
     path("manage/v1/", include("routing.api_urls")),
     path("", include("conversations.api_urls")),
+    path("admin/choose-environment/", admin.site.admin_view(choose), name="choose-environment"),
     path("admin/search/", admin.site.admin_view(search)),  # before Unfold's own, which the menu names
     path("admin/needs-you/", needs_you.view, name="needs_you"),
     path("admin/needs-you/plan/", needs_you.plan_view, name="needs_you_plan"),

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
-from django.urls import get_resolver, reverse
+from django.urls import NoReverseMatch, get_resolver, reverse
 from django.utils import timezone
 from django_q.models import Failure, Schedule
 from guardian.models import GroupObjectPermission, UserObjectPermission
@@ -41,15 +41,37 @@ MINIMUM = {
     "routing_routingrule_discard_draft": "integrator",
     "routing_routingrule_copy": "integrator",
     "routing_routingrule_current": "integrator",
+    "conversations_conversation_resync": "operator",
+    "conversations_delivery_edit": "operator",
+    "conversations_queue_plan": "operator",
+    "needs_you": "viewer",
+    "needs_you_plan": "operator",
+    "routing_configuration": "viewer",
+    "routing_configuration_export": "viewer",
+    "routing_routingrule_compare": "viewer",
+    "routing_routingrule_export": "viewer",
+    "conversations_payloadview_changelist": "administrator",
+    "conversations_payloadview_change": "administrator",
+    "conversations_payloadview_history": "administrator",
     "auth_user_password_change": "superuser",
     "search": "none",
     "index": "none",
 }
-# Verbs: they answer to a click on a button only.
+# They answer to a click on a button, or lead elsewhere where there is nothing to ask.
 POSTED = {
-    name for name in MINIMUM
-    if name.startswith(("endpoints_", "routing_")) and not name.endswith(("publish", "generate_password"))
-}  # fmt: skip
+    "conversations_delivery_edit",
+    "needs_you_plan",
+    "conversations_queue_plan",
+    "endpoints_endpoint_test_connection",
+    "endpoints_endpoint_test_credentials",
+    "endpoints_endpoint_suspend",
+    "endpoints_endpoint_resume",
+    "endpoints_endpoint_unpause",
+    "routing_routingrule_new_draft",
+    "routing_routingrule_discard_draft",
+    "routing_routingrule_copy",
+    "routing_routingrule_current",
+}
 PAGES = {
     "changelist": "viewer",
     "change": "viewer",
@@ -61,7 +83,8 @@ SET_UP = {"endpoints_endpoint", "routing_routingrule", "routing_translationtable
 TENANTS = {"oneio_organization", "oneio_environment"}
 # Django's own for everybody who signs in, and such as lead nowhere.
 WITHOUT_ROLES = {"login", "logout", "password_change", "password_change_done", "jsi18n", "view_on_site"}
-WITHOUT_ROLES |= {"autocomplete", "app_list"}
+WITHOUT_ROLES |= {"autocomplete", "app_list", "choose-environment", "receiver-schema", "receiver-docs"}
+WITHOUT_ROLES |= {"manage-config"}
 OUR_APPS = {"oneio", "endpoints", "routing", "conversations"}
 SECRET = "swordfish"
 
@@ -76,9 +99,11 @@ class Address(NamedTuple):
 def addresses() -> list[Address]:
     """All admin pages that have a name."""
     found = {}
-    for name, ways in get_resolver("oneio.urls").namespace_dict["admin"][1].reverse_dict.lists():
-        if isinstance(name, str) and name not in WITHOUT_ROLES:
-            found[name] = Address(name, tuple(ways[0][0][0][1]))
+    root = get_resolver("oneio.urls")
+    for resolver in (root, root.namespace_dict["admin"][1]):
+        for name, ways in resolver.reverse_dict.lists():
+            if isinstance(name, str) and name not in WITHOUT_ROLES:
+                found[name] = Address(name, tuple(ways[0][0][0][1]))
     return sorted(found.values())
 
 
@@ -111,9 +136,22 @@ def path_to(address: Address, world: World) -> str:
         None,
     )
     row = world[model] if model else None
-    known = {"object_id": row, "pk": row, "id": row, "version_pk": world[RuleVersion]}
+    row = row or world[Environment]
+    version = world[RuleVersion]
+    known = {
+        "object_id": row,
+        "pk": row,
+        "id": row,
+        "version_pk": version,
+        "before": version,
+        "after": version,
+        "ticket": world[Participant],
+    }
     values = {name: getattr(known[name], "pk", 1) for name in address.arguments}
-    return reverse(f"admin:{address.name}", kwargs=values)
+    try:
+        return reverse(f"admin:{address.name}", kwargs=values)
+    except NoReverseMatch:
+        return reverse(address.name, kwargs=values)
 
 
 def furnish(environment: Environment, word: str) -> World:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -162,6 +163,8 @@ class DeliveryAdmin(WorkPage):
     def edit_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Edit what a held delivery sends, and send it if the person says so."""
         row = self.get_object(request, str(pk))
+        if row is not None and not may(request, Permission.OPERATE, row):
+            raise PermissionDenied
         if row is None or not self._may_edit(request, row):
             self.message_user(request, "This delivery cannot be edited by you now.", messages.WARNING)
             return HttpResponseRedirect(url_of(row) if row else reverse(self._url("changelist")))

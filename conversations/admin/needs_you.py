@@ -14,6 +14,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.postgres.aggregates import ArrayAgg
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -69,6 +70,8 @@ class Cause:
 
 def page(request: HttpRequest) -> HttpResponse:
     """The list of causes, what stops most tickets first."""
+    if not may(request, Permission.VIEW):
+        raise PermissionDenied
     causes = [*delivery_causes(request), *message_causes(request)]
     causes.sort(key=lambda cause: (not cause.key.startswith("held"), -cause.number))
     context = {
@@ -83,6 +86,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def plan(request: HttpRequest) -> HttpResponse:
     """What an action on a whole group would do; with `confirmed`, it is done."""
+    if not may(request, Permission.OPERATE):
+        raise PermissionDenied
     verb, key = request.POST.get("verb", ""), request.POST.get("group", "")
     back = reverse("needs_you")
     is_routing = verb == AGAIN

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
@@ -23,7 +24,7 @@ from endpoints.admin.gate_words import mark as endpoint_mark
 from oneio import access
 from oneio.access import Permission
 from oneio.admin import display
-from oneio.admin.base import note
+from oneio.admin.base import may, note
 
 AT_ONCE = 1000
 """Messages that one action may be about; more are done in several goes."""
@@ -53,6 +54,8 @@ class Plan:
 
 def ask_or_do(site: Any, request: HttpRequest) -> HttpResponse:
     """The plan for the messages chosen in the queue; with `confirmed`, what it says is done."""
+    if not may(request, Permission.OPERATE):
+        raise PermissionDenied
     back = _back(request.POST.get("filters", ""))
     verb, keys = request.POST.get("verb", ""), chosen(request)
     if verb != AGAIN and verb not in VERBS:

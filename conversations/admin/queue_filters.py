@@ -9,13 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from conversations import feed
 from conversations.admin import looks
 from endpoints.models import Endpoint, EntityType
 from oneio import access
+from oneio.access import ModelT
+from oneio.admin import switch
 from oneio.models import Environment
 from routing.models import RoutingRule
 
@@ -34,13 +37,13 @@ class Offered:
     @cached_property
     def endpoints(self) -> dict[int, Endpoint]:
         """Endpoints with gate and environment, by id."""
-        rows = access.readable(self.request.user, Endpoint)
+        rows = self._here(access.readable(self.request.user, Endpoint))
         return {row.pk: row for row in rows.select_related("gate__endpoint", "environment__organization")}
 
     @cached_property
     def rules(self) -> dict[int, RoutingRule]:
         """Rules by id."""
-        return {row.pk: row for row in access.readable(self.request.user, RoutingRule)}
+        return {row.pk: row for row in self._here(access.readable(self.request.user, RoutingRule))}
 
     @cached_property
     def entities(self) -> list[str]:
@@ -58,12 +61,20 @@ class Offered:
     def visible(self) -> feed.Visible:
         """The rows that lists may be made of."""
         user = self.request.user
-        return feed.Visible(access.readable(user, Endpoint), access.readable(user, RoutingRule))
+        return feed.Visible(
+            self._here(access.readable(user, Endpoint)), self._here(access.readable(user, RoutingRule))
+        )
 
     def label(self, row: Endpoint | RoutingRule) -> str:
         """A name; with its environment where there are several."""
         several = len(self.environments) > 1
         return f"{row.name} ({self._kind(row.environment_id)})" if several else row.name
+
+    def _here(self, rows: QuerySet[ModelT]) -> QuerySet[ModelT]:
+        """Cut down to the environment that the person works in; what posted filters name is theirs to cut."""
+        posted = QueryDict(self.request.POST.get("filters", "")).get(switch.KEY)
+        environment = None if posted else switch.chosen(self.request)
+        return rows.filter(environment=environment) if environment else rows
 
     def _kind(self, environment_id: int) -> str:
         return next((str(row) for row in self.environments if row.pk == environment_id), "")

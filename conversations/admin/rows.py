@@ -26,12 +26,23 @@ def with_participants(path: str = "") -> Prefetch[Any]:
     return Prefetch(f"{path}participants", queryset=rows.order_by("id"))
 
 
-def with_deliveries(path: str = "") -> Prefetch[Any]:
-    """Prefetch deliveries in order, with their endpoint, its gate, and the rule."""
+def with_deliveries(path: str = "", *, contents: bool = False) -> Prefetch[Any]:
+    """Prefetch deliveries in order, with their endpoint, its gate, and the rule; and what they carry."""
     rows = Delivery._base_manager.select_related(
-        "endpoint__gate__endpoint", "rule", "entity_type", "conversation"
+        "endpoint__gate__endpoint", "rule", "entity_type", "conversation", *(["content"] if contents else [])
     ).defer("conversation__variables")
     return Prefetch(f"{path}deliveries", queryset=rows.order_by("id"))
+
+
+def others_of(participant: Participant) -> QuerySet[Participant]:
+    """The other tickets of the conversation of a ticket that was loaded already."""
+    found: QuerySet[Participant] = participant.conversation.participants.exclude(pk=participant.pk)
+    return found.defer("shadow").select_related("endpoint").order_by("id")
+
+
+def senders_of(conversation: Conversation) -> set[int]:
+    """The endpoints that have told us about their ticket of a conversation that was loaded already."""
+    return set(conversation.messages.order_by().values_list("endpoint_id", flat=True).distinct())
 
 
 def with_attempts(path: str = "") -> Prefetch[Any]:

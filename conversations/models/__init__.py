@@ -16,6 +16,7 @@ from conversations.models.delivery import (
 )
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 from conversations.models.payload_view import PayloadView
+from conversations.models.statistics import HourlyCount
 
 __all__ = [
     "DELAYS",
@@ -30,6 +31,7 @@ __all__ = [
     "DeliveryContent",
     "DeliveryState",
     "HoldReason",
+    "HourlyCount",
     "Lane",
     "Message",
     "MessageBody",

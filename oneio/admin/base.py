@@ -15,7 +15,8 @@ from django.http import HttpRequest
 
 from oneio import access
 from oneio.access import Permission
-from oneio.models import Environment
+from oneio.admin import switch
+from oneio.models import Environment, Organization
 
 if TYPE_CHECKING:
     from django.contrib import admin
@@ -128,14 +129,25 @@ class EnvironmentAdmin(RoleMixin, UnfoldAdmin):
     compressed_fields = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """What the user may see, through the one door."""
+        """What the user may see, through the one door; in a list only of the environment they work in."""
         rows: QuerySet[Any] = access.readable(request.user, self.model, self.to_view)
+        environment = switch.chosen(request) if self._lists(request) else None
+        if environment is not None:
+            rows = rows.filter(**{access.path_to_environment(self.model): environment})
         ordering = self.get_ordering(request)
         return rows.order_by(*ordering) if ordering else rows
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer only what lies in environments that the user may change."""
         return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
+
+    def _lists(self, request: HttpRequest) -> bool:
+        """Whether this shows a list or acts on all it holds; not on rows that were named one by one."""
+        if self.model in (Environment, Organization) or request.resolver_match is None:
+            return False
+        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        named = request.method == "POST" and request.POST.get("select_across") != "1"
+        return request.resolver_match.url_name == name and not named
 
 
 class RoleInline(RoleMixin, UnfoldTabularInline):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from django.utils import timezone
@@ -87,12 +87,27 @@ def when(moment: datetime | None) -> SafeString:
     """A moment as people say it, the exact one on hover."""
     if moment is None:
         return NOTHING
-    exact = timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z")
+    return _time(moment, exactly(moment), relative(moment))
+
+
+def clock(moment: datetime, *, dated: bool = False) -> SafeString:
+    """The time of day, with its date if `dated` and not today; the exact moment and its distance on hover."""
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localtime().date()
+    shown = local.strftime("%H:%M" if is_today or not dated else "%d %b %H:%M")
+    return _time(moment, f"{exactly(moment)}, {relative(moment)}", shown)
+
+
+def exactly(moment: datetime) -> str:
+    """A moment to the second in the reader's zone, and in UTC where that is another."""
+    local = timezone.localtime(moment)
+    exact = local.strftime("%Y-%m-%d %H:%M:%S %Z")
+    return exact + (f" ({moment.astimezone(UTC):%H:%M:%S} UTC)" if local.utcoffset() else "")
+
+
+def _time(moment: datetime, title: str, shown: str) -> SafeString:
     return format_html(
-        '<time class="oi-nowrap" datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
-        exact,
-        relative(moment),
+        '<time class="oi-nowrap" datetime="{}" title="{}">{}</time>', moment.isoformat(), title, shown
     )
 
 

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from oneio.admin import display
+from oneio.admin import display, switch
 from oneio.models import Environment
 from oneio.template_values import to_text
 
@@ -22,6 +22,12 @@ register = template.Library()
 def when(moment: datetime | None) -> SafeString:
     """A moment as people say it, the exact one on hover."""
     return display.when(moment)
+
+
+@register.filter
+def clock(moment: datetime) -> SafeString:
+    """The time of day, the exact moment on hover."""
+    return display.clock(moment)
 
 
 @register.filter
@@ -81,3 +87,11 @@ def content_days() -> int:
     """For how many days contents are kept."""
     days: int = settings.RETENTION_CONTENT_DAYS
     return days
+
+
+@register.inclusion_tag("oneio/environment_switch.html", takes_context=True)
+def environment_switch(context: Any) -> dict[str, Any]:
+    """The bar that says in which environment one is, and changes it."""
+    request = context["request"]
+    shown = switch.bar(request, context) if request.user.is_staff else {}
+    return {**shown, "csrf_token": context.get("csrf_token")}

@@ -1,3 +1,9 @@
+// Times are shown in the reader's zone: the server learns it by this cookie.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const saidZone = `zone=${encodeURIComponent(zone)}`;
+if (zone && !document.cookie.split("; ").includes(saidZone)) {
+  document.cookie = `${saidZone}; path=/; max-age=31536000; samesite=lax`;
+}
 // Copy buttons: any element with data-copy puts that text on the clipboard and shows for a moment that it did.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -16,4 +22,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || writing || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   openSearch();
+});
+// A choice that is sent as soon as it is made.
+document.addEventListener("change", (event) => {
+  if (event.target.closest("[data-send-on-change]")) event.target.form.submit();
 });

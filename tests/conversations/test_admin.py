@@ -187,8 +187,9 @@ def test_viewer_sees_no_payload(kind):
     delivery.conversation.variables = {"secret": SECRET}
     delivery.conversation.save()
     pk = delivery.pk if kind == "delivery" else getattr(delivery, f"{kind}_id")
+    tab = "?tab=variables" if kind == "conversation" else ""
 
-    html = page(signed_in("viewer", delivery.environment), f"/admin/conversations/{kind}/{pk}/change/")
+    html = page(signed_in("viewer", delivery.environment), f"/admin/conversations/{kind}/{pk}/change/{tab}")
 
     assert SECRET not in html
     assert "ask an administrator" in html
@@ -201,8 +202,9 @@ def test_operator_reads_payload(kind):
     delivery.conversation.variables = {"secret": SECRET}
     delivery.conversation.save()
     pk = delivery.pk if kind == "delivery" else getattr(delivery, f"{kind}_id")
+    tab = "?tab=variables" if kind == "conversation" else ""
 
-    html = page(signed_in("operator", delivery.environment), f"/admin/conversations/{kind}/{pk}/change/")
+    html = page(signed_in("operator", delivery.environment), f"/admin/conversations/{kind}/{pk}/change/{tab}")
 
     assert SECRET in html
 

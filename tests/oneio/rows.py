@@ -4,8 +4,17 @@ from typing import Any
 
 from django.apps import apps
 from django.db import models
+from django.utils import timezone
 
-from conversations.models import Attachment, AttachmentChunk, Attempt, Message, PayloadView, RemoteItem
+from conversations.models import (
+    Attachment,
+    AttachmentChunk,
+    Attempt,
+    HourlyCount,
+    Message,
+    PayloadView,
+    RemoteItem,
+)
 from endpoints.models import Alert, Endpoint
 from oneio.models import Environment
 from routing.models import (
@@ -78,6 +87,7 @@ def build(environment: Environment) -> World:
             environment=environment, person=unique("person"), subject="message", key="1",
             hour=message.received_at,
         ),
+        HourlyCount.objects.create(endpoint=endpoint, environment=environment, hour=timezone.now()),
         AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
     ]  # fmt: skip
     return {type(row): row for row in rows}

@@ -1,0 +1,131 @@
+import re
+
+import pytest
+from django.test import Client
+
+from endpoints.models import Endpoint
+from oneio import access
+from oneio.models import Environment, EnvironmentKind
+from tests.factories import make_endpoint, make_environment
+from tests.signed_in import make_user, signed_in
+
+
+def choose(client: Client, environment: Environment | None, going_on_at: str = "/admin/") -> str:
+    """Press the switch; the page that comes then."""
+    data = {"environment": environment.pk if environment else "", "next": going_on_at}
+    return client.post("/admin/choose-environment/", data, follow=True).content.decode()
+
+
+def strip(html: str) -> str:
+    """Which environment the bar over a page names."""
+    found = re.search(r'oi-strip-name">([^<]*)', html)
+    return found[1] if found else ""
+
+
+@pytest.fixture
+def desk(db: None) -> tuple[Client, Endpoint, Endpoint]:
+    """Somebody with a role in QA and Production, and an endpoint in each."""
+    production = make_environment()
+    qa = make_environment(production.organization, EnvironmentKind.QA)
+    person = make_user("operator", production)
+    access.grant(person, "operator", qa)
+    client = Client()
+    client.force_login(person)
+    return (
+        client,
+        make_endpoint(name="Live", environment=production),
+        make_endpoint(name="Trial", environment=qa),
+    )
+
+
+def test_lists_follow_the_choice(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, _ = desk
+
+    html = choose(client, live.environment, "/admin/endpoints/endpoint/")
+
+    assert strip(html) == "PRODUCTION"
+    assert "<strong>Live</strong>" in html
+    assert "<strong>Trial</strong>" not in html
+
+
+def test_home_follows_the_choice(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, _, trial = desk
+
+    html = choose(client, trial.environment)
+
+    assert strip(html) == "QA"
+    assert "<strong>Trial</strong>" in html
+    assert "<strong>Live</strong>" not in html
+
+
+def test_choice_can_be_taken_back(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, _ = desk
+    choose(client, live.environment)
+
+    html = choose(client, None, "/admin/endpoints/endpoint/")
+
+    assert strip(html) == "All environments"
+    assert "<strong>Trial</strong>" in html
+
+
+def test_address_goes_before_the_choice(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, trial = desk
+    choose(client, live.environment)
+
+    html = client.get(f"/admin/endpoints/endpoint/?environment={trial.environment_id}").content.decode()
+
+    assert strip(html) == "QA"
+    assert "<strong>Trial</strong>" in html
+
+
+def test_page_of_a_row_says_where_the_row_lies(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, trial = desk
+    choose(client, live.environment)
+
+    html = client.get(f"/admin/endpoints/endpoint/{trial.pk}/change/").content.decode()
+
+    assert strip(html) == "QA"
+    assert 'name="next" value="/admin/endpoints/endpoint/"' in html
+
+
+def test_environment_of_others_cannot_be_chosen(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, *_ = desk
+
+    html = choose(client, make_environment(), "/admin/endpoints/endpoint/")
+
+    assert strip(html) == "All environments"
+
+
+def test_switch_leads_nowhere_else(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, _ = desk
+
+    answer = client.post(
+        "/admin/choose-environment/",
+        {"environment": live.environment_id, "next": "https://evil.example.com/"},
+    )
+
+    assert answer["Location"] == "/admin/"
+
+
+def test_switch_is_no_link(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, *_ = desk
+
+    assert client.get("/admin/choose-environment/").status_code == 405
+
+
+@pytest.mark.django_db
+def test_one_environment_needs_no_switch() -> None:
+    html = signed_in("viewer", make_environment()).get("/admin/").content.decode()
+
+    assert strip(html) == "PRODUCTION"
+    assert "choose-environment" not in html
+
+
+@pytest.mark.django_db
+def test_row_named_in_a_button_is_found_whatever_was_chosen(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, trial = desk
+    choose(client, live.environment)
+
+    answer = client.post(f"/admin/endpoints/endpoint/{trial.pk}/suspend/", follow=True)
+
+    assert "is suspended" in answer.content.decode()
