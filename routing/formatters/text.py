@@ -32,8 +32,8 @@ def capitalise(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def truncate(text: str, *, length: int, ellipsis: str) -> str:
-    """At most `length` characters, the ellipsis among them; cut at a word's end if one is near."""
+def truncate(text: str, *, length: int, ellipsis: str, at_word: bool) -> str:
+    """At most `length` characters, the ellipsis among them; `at_word` cuts at a word's end if one is near."""
     if len(text) <= length:
         return text
     room = length - len(ellipsis)
@@ -41,7 +41,7 @@ def truncate(text: str, *, length: int, ellipsis: str) -> str:
         return text[:length]
     kept = text[:room]
     words = kept if text[room].isspace() else kept.rpartition(" ")[0]
-    return (words if len(words) >= room * 3 // 4 else kept).rstrip() + ellipsis
+    return (words if at_word and len(words) >= room * 3 // 4 else kept).rstrip() + ellipsis
 
 
 def substring(text: str, *, start: int, length: int | str) -> str:
@@ -116,6 +116,7 @@ TEXT = (
         (
             Argument("length", "Length", "number", required=True),
             Argument("ellipsis", "Ellipsis", default="…"),
+            Argument("at_word", "At a word's end", "flag", default=True),
         ),
         check=_not_negative("length", "Length"),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -139,6 +140,7 @@ def test_long_chain_has_bounded_work():
         ([{"name": "extract", "arguments": {"pattern": "(a"}}], "cannot be read"),
         ([{"name": "extract", "arguments": {"pattern": "(a)", "group": 2}}], "has 1 groups"),
         ([{"name": "replace_pattern", "arguments": {"pattern": "a", "new": "\\1"}}], "has 0 groups"),
+        ([{"name": "truncate", "arguments": {"length": 9, "at_word": "maybe"}}], "is yes or no"),
         ([{"name": "json_path", "arguments": {"path": "a..b"}}], "any depth"),
         ([{"name": "number", "arguments": {"decimal": ";"}}], "is one of"),
         ([{"name": "number", "arguments": {"decimals": 21}}], "between 0 and 20"),
@@ -186,6 +188,45 @@ def test_arguments_come_as_texts_from_forms():
     assert formatted("abcdef", "truncate", length="4", ellipsis="") == "abcd"
     assert formatted("abcdef", "substring", start="-3", length="") == "def"
     assert formatted(Decimal("1234.5"), "number_text", decimals="0") == "1235"
+
+
+@pytest.mark.parametrize(
+    ("flag", "result"),
+    [(True, "Mail is…"), ("yes", "Mail is…"), (False, "Mail is do…"), ("", "Mail is do…")],
+)
+def test_flag_is_read_as_people_say_it(flag, result):
+    assert formatted("Mail is downright gone", "truncate", length=11, at_word=flag) == result
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "value", "says"),
+    [
+        ("convert", {"reads": "html", "writes": "adf"}, "x" * 300_000, "Truncate it first"),
+        ("convert", {"reads": "adf", "writes": "text"}, "no json", "no Atlassian document"),
+        ("convert", {"reads": "adf", "writes": "text"}, {"type": "table"}, "no Atlassian document"),
+        ("json_path", {"path": "a"}, "[NaN]", "no JSON"),
+        ("json_path", {"path": "a"}, '{"a": "\\ud800"}', "no JSON"),
+        ("base64_decode", {}, "no base64!", "no text in Base64"),
+        ("number", {}, "1e999", "no number"),
+        (
+            "date_format",
+            {"zone": "Asia/Tokyo"},
+            datetime(9999, 12, 31, 23, tzinfo=UTC),
+            "cannot work on this",
+        ),
+    ],
+)
+def test_unfit_value_is_refused_with_words(name, arguments, value, says):
+    with pytest.raises(FormatterError, match=says):
+        formatted(value, name, **arguments)
+
+
+def test_atlassian_document_is_read_as_structure_or_text():
+    document = formatted("Mail is *down*", "convert", reads="markdown", writes="adf")
+
+    for value in (document, json.dumps(document)):
+        assert formatted(value, "convert", reads="adf", writes="html") == "<p>Mail is <em>down</em></p>"
+    assert formatted("h1. Title", "convert", reads="wiki", writes="text") == "Title"
 
 
 def test_time_is_written_and_read_back():
