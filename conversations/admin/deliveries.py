@@ -168,6 +168,7 @@ class DeliveryAdmin(WorkPage):
         if row is None or not self._may_edit(request, row):
             self.message_user(request, "This delivery cannot be edited by you now.", messages.WARNING)
             return HttpResponseRedirect(url_of(row) if row else reverse(self._url("changelist")))
+        audit.payload_read(request.user, row)
         form = EditForm(outgoing_of(row), row.content.overrides, request.POST or None)
         if request.method == "POST" and form.is_valid():
             self._save_edit(request, row, form)
