@@ -57,12 +57,13 @@ def content_of(body: MessageBody, used: frozenset[str]) -> dict[str, Any]:
     canonical = body.canonical or {}
     raw = bytes(body.raw or b"").decode("utf-8", errors="replace")
     native = canonical.get("native")
-    rows = list(flat(native)) if native else []
+    shown = attributes(canonical, used)
+    rows = native_values(native, shown) if native else []
     return {
         "emptied_at": body.emptied_at,
         "problem": body.problem,
         "actor": canonical.get("actor", {}).get("name", ""),
-        "attributes": attributes(canonical, used),
+        "attributes": shown,
         "comments": canonical.get("comments", []),
         "native": native,
         "native_rows": rows[:NATIVE_SHOWN],
@@ -81,6 +82,13 @@ def attributes(canonical: Mapping[str, Any], used: frozenset[str]) -> list[Attri
         for name, value in decode_attributes(canonical.get("attributes", {})).items()
     ]
     return sorted(found, key=lambda one: not one.used)
+
+
+def native_values(native: Any, shown: list[Attribute]) -> list[Attribute]:
+    """The values of the message as it was sent, by their paths; those that attributes in use come from are
+    found by being the same."""
+    told = {str(part) for one in shown if one.used for part in (one.value, one.code) if part}
+    return [Attribute(path, value, used=str(value) in told) for path, value in flat(native)]
 
 
 def names_used(request: HttpRequest, deliveries: list[Delivery]) -> frozenset[str]:

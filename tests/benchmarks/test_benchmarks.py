@@ -61,6 +61,19 @@ def test_growth_compares_full_with_empty(tmp_path: Path) -> None:
     assert found["empty"].keys() == found["full"].keys() == {"claim_p50_ms", "route_p50_ms", "accept_p50_ms"}
 
 
+@pytest.mark.slow
+def test_every_page_is_timed(tmp_path: Path) -> None:
+    out = tmp_path / "pages.json"
+
+    done = benchmark("--pages", "--scale", "0.003", "--out", str(out))
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["messages"] == 3000
+    assert {"queue", "queue, needs you", "queue, last hour", "needs you"} <= found["pages"].keys()
+    assert all(0 < p50 <= p95 for p50, p95 in found["pages"].values())
+
+
 def test_lost_message_is_counted() -> None:
     found = examine(["a-000", "b-000"], ["a-000"])
 
