@@ -43,6 +43,8 @@ __all__ = [
 
 Action: TypeAlias = Literal["route", "drop", "process_only"]
 
+ROUTING_ONLY = frozenset({"conversation_state", "counters"})
+"""Parts of the document that are gone when a delivery is sent."""
 ACTIONS = frozenset({"route", "drop", "process_only"})
 
 
@@ -143,11 +145,11 @@ _NO_RULES = SourceRules()
 
 def check_outbound(row: MappingRow) -> None:
     """Raises RuleError if the row reads what is known only while the message is routed."""
-    if "conversation_state" in roots_of(row):
+    for root in sorted(ROUTING_ONLY & roots_of(row)):
         raise RuleError(
             "source",
-            f"{row.target} reads conversation_state, which is known only while a message is routed. Put it"
-            " into a runtime variable and read that.",
+            f"{row.target} reads {root}, which is known only while a message is routed. Put it into a runtime"
+            " variable and read that.",
         )
 
 

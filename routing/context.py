@@ -22,7 +22,7 @@ ROOTS: Mapping[str, str] = {
     "changed": "The attributes that this message changes, with their previous values",
     "target": "The attributes known at the target",
     "lookups": "What the rule's lookups found, by name",
-    "counters": "The numbers that this rule took, by counter",
+    "counters": "The numbers that this rule took, by counter; when routing only",
 }
 """What a path may begin with, and what it means. A path that begins otherwise names an attribute."""
 _EXACT_ROOTS = frozenset({"native"})

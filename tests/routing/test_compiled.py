@@ -267,6 +267,7 @@ def test_rule_that_sends_nothing_has_no_only_on():
     [
         {"source": "conversation_state.tickets"},
         {"kind": "template", "template": "{{ conversation_state.tickets }}"},
+        {"source": "counters.changes"},
         {"conditions": (Group("any", (Condition("conversation_state.is_new", "is_true"),)),)},
     ],
 )
