@@ -29,7 +29,6 @@ from conversations.models import (
     Conversation,
     Delivery,
     DeliveryContent,
-    DeliveryState,
     Lane,
     Message,
     MessageBody,
@@ -44,7 +43,6 @@ PAUSE_SECONDS = 0.02
 ROWS_AT_ONCE = 500
 CONVERSATIONS_AT_ONCE = 20
 FILES_AT_ONCE = 10
-OPEN = (*UNFINISHED, DeliveryState.DELAYED)
 PENDING = (MessageState.RECEIVED, MessageState.HELD, MessageState.QUARANTINED)
 Row: TypeAlias = tuple[Any, ...]
 """A row's key, by which its table is walked, and what else its removal needs."""
@@ -133,7 +131,7 @@ def _contents(before: datetime) -> Any:
 
 
 def _needed_contents(keys: list[Any]) -> set[Any]:
-    rows = Delivery.objects.filter(content__in=keys, state__in=OPEN)
+    rows = Delivery.objects.filter(content__in=keys, state__in=UNFINISHED)
     return set(rows.values_list("content_id", flat=True))
 
 
@@ -175,7 +173,7 @@ def _silent(before: datetime) -> Any:
 
 
 def _busy(keys: list[Any]) -> set[Any]:
-    open_ones = Delivery.objects.filter(conversation__in=keys, state__in=OPEN)
+    open_ones = Delivery.objects.filter(conversation__in=keys, state__in=UNFINISHED)
     pending = Message.objects.filter(conversation__in=keys, state__in=PENDING)
     return {key for rows in (open_ones, pending) for key in rows.values_list("conversation_id", flat=True)}
 
@@ -205,7 +203,7 @@ def _delete(messages: list[int], conversations: list[UUID]) -> None:
 
 
 def _open(**where: OuterRef) -> Exists:
-    return Exists(Delivery.objects.filter(state__in=OPEN, **where))
+    return Exists(Delivery.objects.filter(state__in=UNFINISHED, **where))
 
 
 _HANGING = "message_id = ANY(%(messages)s) OR conversation_id = ANY(%(conversations)s::uuid[])"

@@ -32,6 +32,7 @@ from conversations.models import (
     Participant,
     RemoteItem,
 )
+from conversations.models.delivery import DELAYS
 from conversations.router import route_again
 from endpoints.configs import EndpointConfigs
 from oneio.admin.page import url_of
@@ -142,7 +143,8 @@ def test_old_delivery_forgets_what_it_carried() -> None:
 
 @pytest.mark.parametrize("state", ["delayed", "queued", "sending", "verifying", "held"])
 def test_unfinished_delivery_keeps_all_it_needs(state: str) -> None:
-    delivery = old_delivery(state, ANCIENT, hold_reason="refused" if state == "held" else "")
+    why = {"held": {"hold_reason": "refused"}, "delayed": {"reason": DELAYS[0]}}
+    delivery = old_delivery(state, ANCIENT, **why.get(state, {}))
 
     retention.run()
 
