@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from endpoints import gates, outbound_secrets, receiver_logins
 from endpoints.adapters import ADAPTERS
-from endpoints.admin import checks, gate_words, receiver
+from endpoints.admin import checks, gate_words, receiver, setup
 from endpoints.admin.forms import (
     EndpointForm,
     EntityTypeForm,
@@ -32,9 +32,10 @@ from endpoints.models import Endpoint, EndpointStatus, EntityType, ReceiverLogin
 from oneio import access
 from oneio.access import Permission
 from oneio.admin import display
-from oneio.admin.base import EnvironmentAdmin, RoleInline, may, note
+from oneio.admin.base import EnvironmentAdmin, RoleInline, decisions_on, may, note
 from oneio.admin.filters import DropdownFilter, EnvironmentFilter
 
+CHANGES_SHOWN = 5
 DO_NEXT = ("test-connection", "test-credentials", "suspend", "resume", "unpause")
 
 
@@ -230,6 +231,8 @@ class EndpointAdmin(EnvironmentAdmin):
             raise PermissionDenied
         if verb.startswith("test"):
             finding = checks.reach(endpoint) if verb == "test-connection" else checks.log_in(endpoint)
+            if verb == "test-credentials" and finding.good:
+                note(request, [endpoint], setup.ACCEPTED)
             messages.add_message(
                 request, messages.SUCCESS if finding.good else messages.ERROR, finding.sentence
             )
@@ -268,8 +271,15 @@ class EndpointAdmin(EnvironmentAdmin):
 
     def _live(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
         gate = getattr(endpoint, "gate", None)
+        seen = setup.evidence(request, endpoint)
+        steps = setup.steps(endpoint, seen)
         return {
             "endpoint": endpoint,
+            "seen": seen,
+            "steps": steps,
+            "left": sum(not step.done for step in steps),
+            "sample": setup.sample(endpoint),
+            "changes": decisions_on(endpoint)[:CHANGES_SHOWN],
             "mark": gate_words.mark(endpoint),
             "chip": gate_words.chip(endpoint, timezone.now()),
             "why": gate_words.obstacle(gate, timezone.now()) if gate else "",

@@ -99,6 +99,12 @@ class EndpointForm(TenantForm):
                 if setting.secret and setting.name in stored:
                     field.help_text = f"{setting.help} {STORED}"
 
+    @property
+    def secret_names(self) -> set[str]:
+        """The fields whose values are never written down."""
+        secret = {field_name(self.kind, setting) for setting in self.declared if setting.secret}
+        return {*secret, "receiver_password"}
+
     def clean(self) -> dict[str, Any]:
         """Ask for what the type requires, where it applies."""
         cleaned = super().clean() or self.cleaned_data

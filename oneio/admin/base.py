@@ -15,7 +15,7 @@ from django.http import HttpRequest
 
 from oneio import access
 from oneio.access import Permission
-from oneio.admin import switch
+from oneio.admin import changes, switch
 from oneio.models import Environment, Organization
 
 if TYPE_CHECKING:
@@ -140,6 +140,14 @@ class EnvironmentAdmin(RoleMixin, UnfoldAdmin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer only what lies in environments that the user may change."""
         return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Which fields were changed, for histories and Home."""
+        if add:
+            return super().construct_change_message(request, form, formsets, add)
+        return changes.sentence(form, formsets) or "Saved without a change"
 
     def _lists(self, request: HttpRequest) -> bool:
         """Whether this shows a list or acts on all it holds; not on rows that were named one by one."""

@@ -389,7 +389,7 @@ class TestHome:
 
         html = text_of(signed_in().get("/admin/endpoints/alert/"))
 
-        assert re.search(r"Deliveries.*?>\s*1\s*</span>", html, re.S)
+        assert re.search(r"Needs you.*?>\s*1\s*</span>", html, re.S)
 
     def test_search_finds_tickets_endpoints_and_rules(self):
         delivery = make_delivery()

@@ -1,0 +1,93 @@
+"""Connecting a system: steps tick themselves, samples can be pasted, and who changed what is told."""
+
+import json
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from endpoints.admin import setup
+from endpoints.admin.setup import Evidence, sample, steps
+from endpoints.models import Endpoint, EndpointGate
+from tests.factories import make_delivery, make_endpoint, make_message, make_receiver_login
+from tests.signed_in import signed_in
+
+pytestmark = pytest.mark.django_db
+NOTHING = Evidence()
+
+
+def done(endpoint: Endpoint, seen: Evidence = NOTHING) -> list[bool]:
+    return [step.done for step in steps(endpoint, seen)]
+
+
+def page_of(endpoint: Endpoint, role: str = "integrator") -> str:
+    client = signed_in(role, endpoint.environment)
+    return client.get(f"/admin/endpoints/endpoint/{endpoint.pk}/change/").content.decode()
+
+
+@pytest.mark.parametrize(("kind", "number"), [("servicenow", 5), ("jira", 4), ("rest", 4)])
+def test_new_endpoint_has_every_step_before_it(kind: str, number: int) -> None:
+    assert done(make_endpoint(kind)) == [False] * number
+
+
+def test_accepted_credentials_tick_the_first_step() -> None:
+    endpoint = make_endpoint("servicenow")
+    client = signed_in("integrator", endpoint.environment)
+    user = client.session["_auth_user_id"]
+
+    LogEntry.objects.log_actions(user, [endpoint], 2, setup.ACCEPTED)
+
+    assert done(endpoint)[0]
+
+
+def test_delivery_that_arrived_ticks_the_first_step() -> None:
+    endpoint = make_endpoint("jira")
+    EndpointGate.objects.filter(endpoint=endpoint).update(last_success_at=timezone.now())
+
+    assert done(Endpoint.objects.get(pk=endpoint.pk))[0]
+
+
+def test_receiver_password_ticks_the_second_step() -> None:
+    endpoint = make_endpoint("jira")
+    make_receiver_login(endpoint)
+
+    assert done(endpoint) == [False, True, False, False]
+
+
+def test_messages_tick_the_other_steps() -> None:
+    endpoint = make_endpoint("servicenow")
+
+    make_message(endpoint)
+    assert "2 of 5" not in page_of(endpoint)
+    assert "4 of 5 steps left" in page_of(endpoint)
+    make_message(endpoint, number="INC0012", state="routed")
+
+    assert "2 of 5 steps left" in page_of(endpoint)
+
+
+@pytest.mark.parametrize("kind", ["servicenow", "jira", "rest"])
+def test_sample_holds_all_but_the_password(kind: str) -> None:
+    endpoint = make_endpoint(kind)
+    login, password = make_receiver_login(endpoint)
+
+    found = sample(endpoint)
+
+    assert json.loads(found["body"])
+    assert f"curl -u '{login.username}:PASSWORD'" in found["curl"]
+    assert found["address"].endswith("/api/v1/messages")
+    assert password not in str(found)
+
+
+def test_page_tells_what_waits() -> None:
+    endpoint = make_endpoint("jira")
+    source = make_endpoint(environment=endpoint.environment)
+    make_delivery(make_message(source, state="routed"), endpoint)
+
+    assert ", oldest" in page_of(endpoint, "viewer")
+
+
+def test_sample_is_for_integrators() -> None:
+    endpoint = make_endpoint("jira")
+
+    assert "Sample message" in page_of(endpoint)
+    assert "Sample message" not in page_of(endpoint, "viewer")
