@@ -621,7 +621,7 @@ def test_query_key_is_sent_and_never_shown(api: Callable[..., Api]) -> None:
 
     assert parse_qs(urlsplit(desk.last[1]).query) == {"key": ["k3y"]}
     assert "k3y" not in repr(outcome)
-    assert set(outcome.request) == {"method", "path", "query", "body"}
+    assert set(outcome.request) == {"method", "path", "query", "body", "headers"}
 
 
 # Asking
