@@ -95,7 +95,7 @@ def test_only_operators_who_read_payloads_edit(held: Delivery, role: str) -> Non
 
     answer = post(held, signed_in(role or "operator", other))
 
-    assert answer.status_code == 302
+    assert answer.status_code in {302, 403}
     assert Delivery.objects.get(pk=held.pk).content.overrides is None
 
 
