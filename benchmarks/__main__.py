@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m benchmarks [--out FILE] [--scale FACTOR] [--growth | --pages]`."""
+"""Runs the benchmarks: `python -m benchmarks [--out FILE] [--scale N] [--growth|--neighbours|--pages]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import growth, pages, report
+from benchmarks import growth, neighbours, pages, report
 from benchmarks.measurements import BUSY_SHARE, CALM_PER_SECOND, DELAY_SECONDS, Bench, Sizes
 from benchmarks.product import BenchmarkError, installed
 
@@ -20,6 +20,8 @@ def main(arguments: list[str]) -> int:
         return growth.run(options.scale, options.out)
     if options.pages:
         return pages.run(options.scale, options.out)
+    if options.neighbours:
+        return neighbours.run(options.scale, options.out)
     figures = measure(Sizes().scaled(options.scale))
     report.show(figures)
     if options.out:
@@ -74,6 +76,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="send so many times the usual number")
     parser.add_argument("--growth", action="store_true", help="compare a full database with an empty one")
     parser.add_argument("--pages", action="store_true", help="time the pages over a million messages")
+    parser.add_argument(
+        "--neighbours", action="store_true", help="measure what one organization's trouble costs another"
+    )
     return parser.parse_args(arguments)
 
 

@@ -1,6 +1,6 @@
 """The example organization: a REST source, a REST target (the sink), and one rule between them.
 
-Usage: python -m benchmarks.organization SINK_URL   (prints how to authenticate, as JSON)
+Usage: python -m benchmarks.organization SINK_URL [NAME]   (prints how to authenticate, as JSON)
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from routing.models import (  # noqa: E402
     TranslationTable,
 )
 
-USERNAME = "bench-source"
 MAX_IN_FLIGHT = 64
 SOURCE = """
 attributes:
@@ -107,9 +106,9 @@ MAPPINGS: list[dict[str, Any]] = [
 
 
 @transaction.atomic
-def make(sink_url: str) -> str:
-    """Make everything; the password of the source's receiver login."""
-    organization = Organization.objects.create(name="Benchmark", slug="benchmark")
+def make(sink_url: str, name: str) -> str:
+    """Make everything; the password of the source's receiver login, whose user name is `name`."""
+    organization = Organization.objects.create(name=name.capitalize(), slug=name)
     environment = Environment.objects.get_or_create(
         organization=organization, kind=EnvironmentKind.PRODUCTION
     )[0]
@@ -117,7 +116,7 @@ def make(sink_url: str) -> str:
     target = _endpoint(environment, "target", TARGET, sink_url)
     make_rule(source, target, "Benchmark rule")
     password = generate_password()
-    set_password(source, USERNAME, password)
+    set_password(source, name, password)
     return password
 
 
@@ -167,5 +166,6 @@ def _table(environment: Environment, name: str, rows: dict[str, str]) -> Transla
 
 
 if __name__ == "__main__":
-    secret = base64.b64encode(f"{USERNAME}:{make(sys.argv[1])}".encode()).decode()
+    name = sys.argv[2] if len(sys.argv) > 2 else "benchmark"
+    secret = base64.b64encode(f"{name}:{make(sys.argv[1], name)}".encode()).decode()
     json.dump({"authorization": f"Basic {secret}"}, sys.stdout)

@@ -38,13 +38,21 @@ class Probe:
             assert router.route_next(self.book, self.configs)
 
     def measure(self) -> dict[str, float]:
-        """Median milliseconds of a claim of 32 lanes with its attempts, and of a routed batch of 100."""
-        return {"claim_p50_ms": _median(self._claim), "route_p50_ms": _median(self._route)}
+        """Median milliseconds of a claim of 32 lanes, alone and with attempts; of a routed batch of 100."""
+        return {
+            "claim_alone_p50_ms": _median(self._take),
+            "claim_p50_ms": _median(self._claim),
+            "route_p50_ms": _median(self._route),
+        }
 
-    def _claim(self) -> None:
+    def _take(self) -> queue.Turn:
         turn = queue.claim_lanes(CLAIM_AT_MOST, suspects=True)
         assert turn is not None
         assert len(turn.lanes) == CLAIM_AT_MOST
+        return turn
+
+    def _claim(self) -> None:
+        turn = self._take()
         endpoint = self.configs.get(turn.endpoint_id)
         assert jobs.prepare(turn.lanes, endpoint, self.book.of(endpoint.environment_id))
 
@@ -52,7 +60,7 @@ class Probe:
         assert router.route_next(self.book, self.configs)
 
 
-def _median(work: Callable[[], None]) -> float:
+def _median(work: Callable[[], object]) -> float:
     times = []
     for _ in range(REPETITIONS):
         began = time.perf_counter()

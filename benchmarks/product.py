@@ -84,7 +84,11 @@ class Product:
     def set_up(self) -> Access:
         """Make database, tables and the example organization that sends to the sink."""
         self.manage("migrate", "--verbosity", "0")
-        return Access(**json.loads(self.python("benchmarks.organization", self.sink.url)))
+        return self.organization(self.sink, "benchmark")
+
+    def organization(self, sink: Sink, name: str) -> Access:
+        """Make an organization that sends to `sink`."""
+        return Access(**json.loads(self.python("benchmarks.organization", sink.url, name)))
 
     def start_web(self) -> None:
         """Start the web server and wait until it answers."""

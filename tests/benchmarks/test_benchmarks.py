@@ -19,6 +19,7 @@ KEYS = {
     "memory_pss_mb",
     "floor_per_s",
 }
+LOOKS = {"claim_alone_p50_ms", "claim_p50_ms", "route_p50_ms", "accept_p50_ms"}
 
 
 def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,8 +58,20 @@ def test_growth_compares_full_with_empty(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
-    assert found["rows"] == {"finished": 1000, "queued": 50, "received": 50}
-    assert found["empty"].keys() == found["full"].keys() == {"claim_p50_ms", "route_p50_ms", "accept_p50_ms"}
+    assert found["rows"] == {"finished": 1000, "queued": 50, "received": 50, "dead": 1000}
+    assert found["empty"].keys() == found["full"].keys() == found["dead"].keys() == LOOKS
+
+
+@pytest.mark.slow
+def test_neighbours_are_measured_in_one_run(tmp_path: Path) -> None:
+    out = tmp_path / "neighbours.json"
+
+    done = benchmark("--neighbours", "--scale", "0.004", "--out", str(out))
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found.keys() == {"alone", "beside_a_flood", "beside_a_target_that_hangs"}
+    assert all(one["p95"] > 0 for one in found.values())
 
 
 @pytest.mark.slow
