@@ -28,13 +28,13 @@ from conversations import audit
 from conversations.admin import explanations, looks, rows
 from conversations.admin.plans import AGAIN, AGAIN_MEANS, Plan, show
 from conversations.admin.verbs import VERBS
-from conversations.models import NEEDS_YOU, Delivery, DeliveryState, Message, MessageState
+from conversations.models import NEEDS_YOU, Delivery, DeliveryState, HoldReason, Message, MessageState
 from conversations.router import route_again
 from endpoints.admin.gate_words import mark as endpoint_mark
 from endpoints.models import Endpoint
 from oneio import access
 from oneio.access import Permission
-from oneio.admin import display
+from oneio.admin import display, switch
 from oneio.admin.base import may, note
 from oneio.admin.page import url_of
 
@@ -80,6 +80,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "causes": causes,
         "several": len({cause.environment.pk for cause in causes}) > 1,
         "is_cut": len(causes) >= SHOWN,
+        "is_narrowed": bool(request.GET.get("endpoint") or request.GET.get("reason")),
     }
     return TemplateResponse(request, "conversations/needs_you.html", context)
 
@@ -101,8 +102,18 @@ def plan(request: HttpRequest) -> HttpResponse:
 
 
 def failed(request: HttpRequest) -> QuerySet[Delivery]:
-    """Deliveries that are held, or are tried again after a failure."""
-    return access.readable(request.user, Delivery).filter(FAILED)
+    """Deliveries that are held, or are tried again after a failure, where the address and the chosen
+    environment ask for them."""
+    found = access.readable(request.user, Delivery).filter(FAILED, _here(request))
+    reason = request.GET.get("reason", "")
+    return found.filter(hold_reason=reason) if reason in HoldReason.values else found
+
+
+def _here(request: HttpRequest) -> Q:
+    """Rows of the environment that the person works in, and of the endpoint that the address names."""
+    environment, endpoint = switch.chosen(request), request.GET.get("endpoint", "")
+    here = Q(environment=environment) if environment else Q()
+    return here & Q(endpoint=int(endpoint)) if endpoint.isdecimal() and len(endpoint) < 19 else here
 
 
 def unrouted(request: HttpRequest, permission: Permission = Permission.VIEW) -> QuerySet[Message]:
@@ -132,7 +143,10 @@ def delivery_causes(request: HttpRequest) -> Iterator[Cause]:
 
 def message_causes(request: HttpRequest) -> Iterator[Cause]:
     """One cause for all messages of an endpoint that could not be read or routed for the same reason."""
-    groups = _counted(unrouted(request), OF_MESSAGES, Min("received_at"), Max("received_at"))
+    if request.GET.get("reason"):
+        return  # asked for deliveries held for that reason
+    here = unrouted(request).filter(_here(request))
+    groups = _counted(here, OF_MESSAGES, Min("received_at"), Max("received_at"))
     found = list(groups[:SHOWN])
     loaded = access.readable(request.user, Message).select_related(
         "endpoint", "environment__organization", "body"

@@ -55,13 +55,13 @@ def _alert_line(alert: Alert) -> dict[str, Any]:
 
 
 def _held_line(endpoint: Endpoint, reason: str, number: int, since: datetime) -> dict[str, Any]:
-    query = f"?state=held&reason={reason}&endpoint={endpoint.pk}"
+    query = f"?reason={reason}&endpoint={endpoint.pk}"
     return {
         "what": f"{display.count(number, 'delivery', 'deliveries')} to {endpoint.name}: "
         f"{HoldReason(reason).label.lower()}",
         "to_do": "Later messages of these tickets wait behind them. Open one to see what to do.",
         "since": since,
-        "url": reverse("admin:conversations_delivery_changelist") + query,
+        "url": reverse("needs_you") + query,
         "button": "Open group",
     }
 

@@ -199,6 +199,25 @@ def test_other_organization_is_invisible():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("reason=refused&endpoint={0.target.pk}", True),
+        ("endpoint={0.source.pk}", False),
+        ("reason=loop", False),
+        ("endpoint=x&reason=nonsense", True),
+        ("environment={0.message.environment_id}", True),
+    ],
+)
+def test_address_narrows_the_page(query, shown):
+    routed = make_held()
+
+    html = signed_in().get(f"{PAGE}?{query.format(routed)}").content.decode()
+
+    assert ("not a valid value" in html) is shown
+
+
+@pytest.mark.django_db
 def test_plan_names_the_number_and_changes_nothing():
     environment = make_environment()
     held = [make_held(environment=environment) for _ in range(2)]

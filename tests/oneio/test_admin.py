@@ -276,7 +276,7 @@ class TestHome:
         html = text_of(signed_in().get("/admin/"))
 
         assert "3 deliveries to Jira: the target refused it" in html
-        assert f"state=held&amp;reason=refused&amp;endpoint={endpoint.pk}" in html
+        assert f"/admin/needs-you/?reason=refused&amp;endpoint={endpoint.pk}" in html
 
     def test_open_alert_says_what_to_do(self):
         endpoint = make_endpoint(name="Jira")
