@@ -209,6 +209,8 @@ def _open(**where: OuterRef) -> Exists:
 _HANGING = "message_id = ANY(%(messages)s) OR conversation_id = ANY(%(conversations)s::uuid[])"
 _OF_CONVERSATIONS = "conversation_id = ANY(%(conversations)s::uuid[])"
 _DELETIONS = (
+    "DELETE FROM conversations_conflict"
+    f" WHERE delivery_id IN (SELECT id FROM conversations_delivery WHERE {_HANGING})",
     "DELETE FROM conversations_attempt"
     f" WHERE delivery_id IN (SELECT id FROM conversations_delivery WHERE {_HANGING})",
     f"WITH gone AS (DELETE FROM conversations_delivery WHERE {_HANGING} RETURNING content_id)"

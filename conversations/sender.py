@@ -23,11 +23,13 @@ from endpoints.configs import LoadedEndpoint
 from endpoints.http import HttpClient
 from endpoints.outcomes import Failure, Outcome, Result, Verification
 from oneio.blame import place_of
-from routing import changes
+from routing import changes, ownership
+from routing.changes import Shadow
 from routing.compiled import MappingRow, RoutingRule
 from routing.decision import comment_document, is_internal, message_context
 from routing.mapping import MappingError, TargetAction, moved
 from routing.mapping import evaluate as results_of
+from routing.ownership import Conflict, Settlement
 
 log = logging.getLogger(__name__)
 COMMENT = "comment"
@@ -78,6 +80,7 @@ class Done:
     sent: Mapping[str, Value] = field(default_factory=dict)
     nothing_to_do: bool = False
     kept_internal: bool = False
+    conflicts: tuple[Conflict, ...] = ()
     mapping_failed: bool = False
     no_ticket: bool = False
     lease_over: bool = False
@@ -109,12 +112,12 @@ def _perform(job: Job, adapter: Adapter, http: HttpClient) -> Done:
     if not job.claim.lease.holds():
         # It waited too long for a thread, or the whole process stood still: another worker may have it.
         return Done(job, Outcome(Result.NOT_SENT, Failure.TRANSIENT, code="lease_over"), lease_over=True)
-    command = command_for(job, adapter)
+    command, conflicts = _decided(job, adapter)
     if command is None:
         return Done(job, _refusal("The target has no ticket for this conversation yet."), no_ticket=True)
     if command.action is Action.UPDATE and not command.attributes:
         nothing = Outcome(Result.CONFIRMED, code="nothing_to_change")
-        return Done(job, nothing, action=command.action, nothing_to_do=True)
+        return Done(job, nothing, action=command.action, nothing_to_do=True, conflicts=conflicts)
     plan = adapter.render(command)
     if job.look_up and not plan.repeatable:
         return _done(job, plan, verification=adapter.verify(command, job.since, http))
@@ -122,7 +125,7 @@ def _perform(job: Job, adapter: Adapter, http: HttpClient) -> Done:
         return Done(job, Outcome(Result.CONFIRMED, code="kept_internal"), kept_internal=True)
     # What may be done twice need not be looked up: it is done again. A create in doubt whose ticket has
     # made itself known meanwhile has become an update.
-    return _done(job, plan, outcome=_send(job, plan, adapter, http))
+    return replace(_done(job, plan, outcome=_send(job, plan, adapter, http)), conflicts=conflicts)
 
 
 def _must_stay(job: Job, command: Command) -> bool:
@@ -160,6 +163,11 @@ def command_for(job: Job, adapter: Adapter) -> Command | None:
 
     The same job always gives the same command: counters and variables come from the snapshot.
     """
+    return _decided(job, adapter)[0]
+
+
+def _decided(job: Job, adapter: Adapter) -> tuple[Command | None, tuple[Conflict, ...]]:
+    """The same with what both sides had changed and only one of them got."""
     command = Command(
         action=Action.WRITE_BACK,
         entity=job.entity,
@@ -168,25 +176,65 @@ def command_for(job: Job, adapter: Adapter) -> Command | None:
         partner=job.partner,
         message_type=job.rule.message_type,
     )
-    if job.part == WRITE_BACK:
-        return command if job.target else None
     if job.part == RECORD:
         return _record(job, adapter, command)
-    return replace(command, action=Action.COMMENT, comment=_comment(job, adapter)) if job.target else None
+    if job.target is None:
+        return None, ()
+    if job.part == WRITE_BACK:
+        return command, ()
+    return replace(command, action=Action.COMMENT, comment=_comment(job, adapter)), ()
 
 
-def _record(job: Job, adapter: Adapter, command: Command) -> Command | None:
+def _record(job: Job, adapter: Adapter, command: Command) -> tuple[Command | None, tuple[Conflict, ...]]:
     rows = tuple(row for row in _outbound(job) if not _overridden(job, adapter, row))
     mapped = results_of(rows, _context(job, adapter), _action(job))
     outbound = {**_canonical_names(adapter, mapped), **job.overrides}
     if job.target is None:
         wanted = Operation.CREATE in job.rule.operations
-        return replace(command, action=Action.CREATE, attributes=outbound) if wanted else None
+        return replace(command, action=Action.CREATE, attributes=outbound) if wanted else None, ()
     shadow = changes.from_json(job.shadow)
     rule, changed = job.rule, job.snapshot["changed"]
     touched = moved(rows, changed, variables=rule.variables, conversation=rule.conversation)
-    touched = frozenset(adapter.attribute_name(name) for name in touched) | job.overrides.keys()
-    return replace(command, action=Action.UPDATE, attributes=changes.to_send(shadow, outbound, touched))
+    touched = frozenset(adapter.attribute_name(name) for name in touched)
+    sending = changes.to_send(shadow, outbound, touched | job.overrides.keys())
+    settled = _settled(job, adapter, rows, shadow, sending, touched - job.overrides.keys())
+    return replace(command, action=Action.UPDATE, attributes=settled.attributes), settled.conflicts
+
+
+def _settled(
+    job: Job,
+    adapter: Adapter,
+    rows: Sequence[MappingRow],
+    shadow: Shadow,
+    sending: Mapping[str, Value],
+    moved_names: frozenset[str],
+) -> Settlement:
+    """What is sent in the end where the target changed attributes, too. What a person wrote is sent."""
+    added = {adapter.attribute_name(row.target) for row in rows if row.kind == "append"}
+    edited = ownership.changed_there(shadow, sending, moved_names) - added  # they hold the target's text
+    if not edited:
+        return Settlement(sending)
+    contested = ownership.unagreed(shadow, edited, _before(job, adapter, rows))
+    owners = {adapter.attribute_name(target): row.owner for row in rows for target in row.targets}
+    return ownership.settle(shadow, sending, contested, owners, _changed_at(job))
+
+
+def _before(job: Job, adapter: Adapter, rows: Sequence[MappingRow]) -> dict[str, Value]:
+    """What the rule would have sent before the change that this message tells."""
+    message, changed = from_json(job.canonical), decode_attributes(job.snapshot["changed"])
+    codes = {name: code for name, code in message.codes.items() if name not in changed}
+    context = {**_context(job, adapter), "attributes": {**message.attributes, **changed}, "codes": codes}
+    try:
+        return _canonical_names(adapter, results_of(rows, context, _action(job)))
+    except MappingError:
+        return {}
+
+
+def _changed_at(job: Job) -> datetime | None:
+    """When the source was changed, by its own clock."""
+    message = from_json(job.canonical)
+    updated = message.attributes.get("updated_at")
+    return message.occurred_at or (updated if isinstance(updated, datetime) else None)
 
 
 def _overridden(job: Job, adapter: Adapter, row: MappingRow) -> bool:

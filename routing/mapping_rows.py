@@ -13,6 +13,7 @@ from routing.context import locate
 from routing.errors import RuleError, choice, readable_path
 from routing.formatters import Chain
 from routing.formatters.text import written
+from routing.ownership import OWNERS, Owner
 from routing.regex import compile_regex
 from routing.short_form import to_liquid
 from routing.translation import TranslationTable
@@ -61,6 +62,7 @@ class MappingRow:
     only_on: OnlyOn = ""
     missing: MissingPolicy = "skip"
     default: str = ""
+    owner: Owner = "source"
     paths: tuple[Path, ...] = field(init=False, repr=False, compare=False, default=())
     """The source and further sources, from the context's top; none for a kind that reads none."""
     compiled: Template | None = field(init=False, repr=False, compare=False, default=None)
@@ -71,6 +73,7 @@ class MappingRow:
         choice("kind", self.kind, MAPPING_KINDS)
         choice("missing", self.missing, MISSING_POLICIES)
         choice("only_on", self.only_on, ONLY_ON)
+        choice("ownership", self.owner, OWNERS)
         _check_target("target", self.target)
         _check_further(self)
         _CHECKS.get(self.kind, lambda _: None)(self)

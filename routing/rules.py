@@ -20,6 +20,7 @@ from routing.models import (
     RuleVersion,
     TranslationTable,
 )
+from routing.ownership import Owner
 from routing.translation import TableRow
 
 log = logging.getLogger(__name__)
@@ -175,6 +176,7 @@ def mapping_row(row: Mapping, conditions: tuple[compiled.Node, ...] = ()) -> com
         only_on=cast(compiled.OnlyOn, row.only_on),
         missing=cast(compiled.MissingPolicy, row.missing),
         default=row.default,
+        owner=cast(Owner, row.ownership),
     )
 
 

@@ -14,9 +14,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from conversations import audit
-from conversations.admin import lanes, rows, tabs
+from conversations.admin import conflicts, lanes, rows, tabs
 from conversations.models import Conversation, Participant
 from conversations.resync import CannotResync, resync
 from endpoints.admin.gate_words import mark as endpoint_mark
@@ -71,13 +72,18 @@ class ConversationAdmin(WorkPage):
         return queryset.filter(pk__in=list(tickets.values_list("conversation_id", flat=True)[:50])), False
 
     def get_urls(self) -> list[URLPattern]:
-        """Resync, beside Django's own pages."""
+        """Resync, and the choice between two values, beside Django's own pages."""
         own = path(
             "<uuid:pk>/resync/<uuid:ticket>/",
             self.admin_site.admin_view(self.resync),
             name="conversations_conversation_resync",
         )
-        return [own, *super().get_urls()]
+        choose = path(
+            "conflicts/<int:pk>/<str:side>/",
+            self.admin_site.admin_view(require_POST(conflicts.choose)),
+            name="conversations_conflict_choose",
+        )
+        return [own, choose, *super().get_urls()]
 
     def page_context(self, request: HttpRequest, row: Conversation) -> dict[str, Any]:
         """The systems side by side, and the open tab; what tickets say only for those who may read it."""

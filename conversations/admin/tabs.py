@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from django.http import HttpRequest
 
-from conversations.admin import timeline
+from conversations.admin import conflicts, timeline
 from conversations.admin.lanes import Column
 from conversations.models import Attachment, Conversation, Message
 from endpoints.admin.gate_words import mark as endpoint_mark
@@ -80,6 +80,7 @@ TABS = (
     Tab("comments", "Comments", comments),
     Tab("attachments", "Attachments", attachments),
     Tab("variables", "Variables", variables),
+    Tab("conflicts", "Conflicts", conflicts.load, reads_payload=False),
 )
 
 

@@ -1,5 +1,6 @@
 """Owns every change of a delivery's state: what a finished try leads to, and what a person decides."""
 
+from conversations.deliveries.conflicts import take
 from conversations.deliveries.delayed import wake
 from conversations.deliveries.interventions import cancel, edit, hold, is_editable, repeat, retry, skip
 from conversations.deliveries.results import finish, give_up
@@ -16,5 +17,6 @@ __all__ = [
     "retry",
     "skip",
     "supersede",
+    "take",
     "wake",
 ]

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from conversations import queue
+from conversations.deliveries import conflicts
 from conversations.deliveries.delayed import wake
 from conversations.effects import effect_key
 from conversations.failure_groups import group_of
@@ -239,6 +240,7 @@ class Results:
         update_rows(
             list({row.pk: row for row in touched}.values()), "external_id", "number", "link", "shadow"
         )
+        conflicts.record(self.finished, self.deliveries)
         insert_rows([row.content for row in written_back])
         insert_rows(written_back, ignore_conflicts=True)
         _wake_postponed({done.job.endpoint.id for done in self.finished})

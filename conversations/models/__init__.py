@@ -1,6 +1,7 @@
 """Memory: conversations, the messages that came in, the deliveries that go out, and what happened to them."""
 
 from conversations.models.attachment import Attachment, AttachmentChunk
+from conversations.models.conflict import Conflict, ConflictSide
 from conversations.models.conversation import Conversation, Participant, RemoteItem
 from conversations.models.delivery import (
     DELAYS,
@@ -26,6 +27,8 @@ __all__ = [
     "Attachment",
     "AttachmentChunk",
     "Attempt",
+    "Conflict",
+    "ConflictSide",
     "Conversation",
     "Delivery",
     "DeliveryContent",

@@ -135,6 +135,7 @@ class DeliveryContent(PartModel):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     snapshot = EncryptedJSONField(default=dict)
     overrides = EncryptedJSONField(null=True)
+    contested = EncryptedJSONField(null=True)
     problem = EncryptedTextField(null=True)
     emptied_at = models.DateTimeField(null=True, editable=False)
     objects = EncryptedQuerySet.as_manager()

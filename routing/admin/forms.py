@@ -23,6 +23,7 @@ from routing.models import (
     MappingCategory,
     MappingKind,
     MissingPolicy,
+    Ownership,
     RoutingRule,
     RuleAction,
     RuleVersion,
@@ -162,6 +163,13 @@ class MappingForm(MappingModelForm):
         widget=UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1}),
     )
 
+    ownership = forms.ChoiceField(
+        label="If both changed it",
+        choices=Ownership.choices,
+        required=False,
+        initial=Ownership.SOURCE,
+        widget=UnfoldAdminSelectWidget,
+    )
     missing = forms.ChoiceField(
         label="Without a source",
         choices=MissingPolicy.choices,
@@ -184,7 +192,7 @@ class MappingForm(MappingModelForm):
                 "further_sources",
                 "further_targets",
             ),
-            *("separator", "counter", "only_on", "missing", "default", "position"),
+            *("separator", "counter", "only_on", "missing", "default", "ownership", "position"),
         ]
         widgets = {
             "formatters": UnfoldAdminExpandableTextareaWidget(attrs={"rows": 1}),
@@ -198,6 +206,10 @@ class MappingForm(MappingModelForm):
     def clean_missing(self) -> str:
         """A row that says nothing leaves its target as it is."""
         return self.cleaned_data["missing"] or MissingPolicy.SKIP
+
+    def clean_ownership(self) -> str:
+        """A row that says nothing overwrites what the target changed."""
+        return self.cleaned_data["ownership"] or Ownership.SOURCE
 
     def clean_formatters(self) -> list[Any]:
         """No formatters are an empty list."""

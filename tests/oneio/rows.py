@@ -10,12 +10,13 @@ from conversations.models import (
     Attachment,
     AttachmentChunk,
     Attempt,
+    Conflict,
     HourlyCount,
     Message,
     PayloadView,
     RemoteItem,
 )
-from endpoints.models import Alert, Endpoint
+from endpoints.models import Alert, Endpoint, Reference
 from oneio.models import Environment
 from routing.models import (
     AttachmentMapping,
@@ -89,6 +90,14 @@ def build(environment: Environment) -> World:
         ),
         HourlyCount.objects.create(endpoint=endpoint, environment=environment, hour=timezone.now()),
         AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
+        Conflict.objects.create(
+            environment=environment, conversation=participant.conversation, delivery=delivery,
+            attribute="title", kept="ours",
+        ),
+        Reference.objects.create(
+            environment=environment, endpoint=endpoint, path="vendor_ticket",
+            referenced_endpoint=target, referenced_entity=target.entity_types.get(),
+        ),
     ]  # fmt: skip
     return {type(row): row for row in rows}
 
