@@ -24,6 +24,8 @@ HOSTS_KEPT = 200
 CONNECTIONS_PER_HOST = 64
 # Servers close idle connections after 5 s and more; a request that meets that close has an unknown fate.
 MAX_IDLE = 4.0
+# What fits goes out as one packet; two would wake the target twice, and the second may wait for an answer.
+GATHERED_BYTES = 32 * 1024
 
 # urllib3 writes whole URLs, whose query may hold an API key.
 for _name in ("connection", "connectionpool", "response", "util.retry"):
@@ -164,9 +166,10 @@ class _TimedTlsSocket(_TimedSocket, ssl.SSLSocket):
 
 
 class _Connection(HTTPConnection):
-    """Dials only addresses that the policy allows."""
+    """Dials only addresses that the policy allows; sends head and small body of a request in one piece."""
 
     last_used = 0.0
+    _gathered: bytearray | None = None
 
     def _new_conn(self) -> socket.socket:
         return _dial(current_exchange.get(), self._dns_host, self.port or self.default_port)
@@ -176,8 +179,29 @@ class _Connection(HTTPConnection):
         return time.monotonic() - self.last_used < MAX_IDLE and super().is_connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        super().request(*args, **kwargs)
+        self._gathered = bytearray()
+        try:
+            super().request(*args, **kwargs)
+            self._send_gathered()
+        finally:
+            self._gathered = None
         current_exchange.get().sent_whole = True
+
+    def send(self, data: Any) -> None:
+        """Keep what is small until the request is complete."""
+        if self._gathered is not None and isinstance(data, bytes) and len(data) <= GATHERED_BYTES:
+            self._gathered += data
+            if len(self._gathered) <= GATHERED_BYTES:
+                return
+            data = b""
+        self._send_gathered()
+        if data:
+            super().send(data)
+
+    def _send_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, None
+        if gathered:
+            super().send(bytes(gathered))
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         response = super().getresponse()

@@ -475,6 +475,27 @@ def test_named_authority_is_trusted(certificate: Any, tls: ssl.SSLContext) -> No
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(("size", "whole"), [(1000, True), (100_000, False)])
+def test_small_request_goes_out_in_one_piece(
+    certificate: Any, tls: ssl.SSLContext, size: int, whole: bool
+) -> None:
+    first: list[bytes] = []
+
+    def script(wire: Wire, connection: socket.socket, number: int) -> None:
+        first.append(connection.recv(65536))  # over TLS exactly what was sent at once
+        rest = first[0]
+        while not rest.endswith(b"!"):
+            rest = connection.recv(65536)
+        connection.sendall(OK)
+
+    client = HttpClient(NetworkPolicy(allow_loopback=True, ca_file=str(certificate.cert)))
+    with serve(script, tls) as wire:
+        answer = client.send(HttpRequest("POST", wire.url(scheme="https"), body="x" * size + "!"))
+
+    assert answer.status == 200
+    assert first[0].endswith(b"!") is whole
+
+
 def test_certificate_of_another_name_is_refused(certificate: Any, tls: ssl.SSLContext) -> None:
     policy = NetworkPolicy(allow_loopback=True, ca_file=str(certificate.cert))
     client = HttpClient(policy, resolves_to("127.0.0.1"))
