@@ -4,6 +4,7 @@ A new address must be named in MINIMUM, or follow the pattern of Django's own: t
 who may open it.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -84,7 +85,7 @@ TENANTS = {"oneio_organization", "oneio_environment"}
 # Django's own for everybody who signs in, and such as lead nowhere.
 WITHOUT_ROLES = {"login", "logout", "password_change", "password_change_done", "jsi18n", "view_on_site"}
 WITHOUT_ROLES |= {"autocomplete", "app_list", "choose-environment", "receiver-schema", "receiver-docs"}
-WITHOUT_ROLES |= {"manage-config"}
+WITHOUT_ROLES |= {"manage-config"}  # a test of its own below
 OUR_APPS = {"oneio", "endpoints", "routing", "conversations"}
 SECRET = "swordfish"
 
@@ -341,3 +342,35 @@ def test_api_knows_no_people() -> None:
 
     assert len(codes) == 12
     assert {answer.status_code for answer in codes.values()} <= {401, 405}
+
+
+def answers_to_script(role: str, own: Environment, place: Environment) -> tuple[int, int]:
+    """What the management API answers to reading a configuration, and to a trial of bringing one in."""
+    user = make_user(role if role in access.ROLES else "", own, is_superuser=role == "superuser")
+    login = b64encode(f"{user.username}:correct horse".encode()).decode()
+    client = Client(headers={"Authorization": f"Basic {login}"})
+    path = reverse("manage-config", args=[place.organization.slug, place.kind])
+    brought = client.post(f"{path}?dry_run=1", "format: 1", content_type="application/yaml")
+    return client.get(path).status_code, brought.status_code
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", RANKS[:-1])
+def test_management_api_follows_roles(role: str) -> None:
+    own = make_environment()
+    furnish(own, "walrus")
+
+    read, brought = answers_to_script(role, own, own)
+
+    assert (read == 200) is (RANKS.index(role) >= RANKS.index("viewer"))
+    assert (brought in {200, 422}) is (RANKS.index(role) >= RANKS.index("integrator"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", RANKS[:-2])
+@pytest.mark.parametrize("other", ["organization", "environment"])
+def test_management_api_opens_nothing_of_others(role: str, other: str) -> None:
+    own = make_environment()
+    place = make_environment() if other == "organization" else make_environment(own.organization, "qa")
+
+    assert answers_to_script(role, own, place) == (404, 404)

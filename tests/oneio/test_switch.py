@@ -6,7 +6,7 @@ from django.test import Client
 from endpoints.models import Endpoint
 from oneio import access
 from oneio.models import Environment, EnvironmentKind
-from tests.factories import make_endpoint, make_environment
+from tests.factories import make_endpoint, make_environment, make_message
 from tests.signed_in import make_user, signed_in
 
 
@@ -129,3 +129,16 @@ def test_row_named_in_a_button_is_found_whatever_was_chosen(desk: tuple[Client, 
     answer = client.post(f"/admin/endpoints/endpoint/{trial.pk}/suspend/", follow=True)
 
     assert "is suspended" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/admin/needs-you/", "/admin/conversations/message/"])
+def test_work_pages_follow_the_choice(desk: tuple[Client, Endpoint, Endpoint], path: str) -> None:
+    client, live, trial = desk
+    for endpoint in (live, trial):
+        make_message(endpoint, state="faulty", number=f"INC-{endpoint.name}", reason="unreadable")
+    choose(client, trial.environment)
+
+    html = client.get(path).content.decode()
+
+    assert "Trial" in html
+    assert "Live" not in re.sub(r'title="[^"]*"', "", html)
