@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -51,7 +52,7 @@ def take_in(endpoint: Endpoint, arrival: Arrival, file: IncomingFile) -> Attachm
     """
     attachment = _begin(endpoint, file)
     try:
-        digest = _store_chunks(attachment, _limited(file.pieces, settings.ATTACHMENT_MAX_BYTES))
+        digest = store_chunks(attachment, _limited(file.pieces, settings.ATTACHMENT_MAX_BYTES))
         arrival = replace(arrival, raw=_announcement(attachment, file), digest=digest)
         message = once(endpoint, arrival, lambda: _finish(endpoint, arrival, attachment, file))
     except BaseException:
@@ -73,7 +74,9 @@ def read_chunks(attachment: Attachment) -> Iterator[bytes]:
         chunk = AttachmentChunk.objects.filter(attachment=attachment, index=index).first()
         if chunk is None or not attachment.complete:
             raise Undecryptable(f"Attachment {attachment.pk} is not complete.")
-        piece = decrypt(bytes(chunk.data), _place(attachment, index, chunk.last))
+        piece = decrypt(
+            bytes(chunk.data), place_of(attachment.organization_id, attachment.pk, index, chunk.last)
+        )
         size += len(piece)
         yield piece
         if chunk.last:
@@ -85,7 +88,7 @@ def read_chunks(attachment: Attachment) -> Iterator[bytes]:
 def remove_abandoned(endpoint: Endpoint) -> None:
     """Delete what is left of uploads that ended with their process, a day after they began."""
     Attachment.objects.filter(
-        endpoint=endpoint, complete=False, created_at__lt=Now() - ABANDONED_AFTER
+        endpoint=endpoint, message=None, complete=False, created_at__lt=Now() - ABANDONED_AFTER
     ).delete()
 
 
@@ -109,19 +112,19 @@ def _begin(endpoint: Endpoint, file: IncomingFile) -> Attachment:
         )
 
 
-def _store_chunks(attachment: Attachment, pieces: Iterator[bytes]) -> bytes:
+def store_chunks(attachment: Attachment, pieces: Iterator[bytes]) -> bytes:
     """Store all chunks, set the attachment's size, return the content's SHA-256."""
     digest = hashlib.sha256()
-    for index, (chunk, last) in enumerate(_chunks(pieces)):
+    for index, (chunk, last) in enumerate(chunks(pieces)):
         digest.update(chunk)
         attachment.size += len(chunk)
-        sealed = encrypt(chunk, _place(attachment, index, last))
+        sealed = encrypt(chunk, place_of(attachment.organization_id, attachment.pk, index, last))
         with database_deadline():
             AttachmentChunk.objects.create(attachment=attachment, index=index, last=last, data=sealed)
     return digest.digest()
 
 
-def _chunks(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+def chunks(pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     """The same bytes in pieces of 256 KiB, each with whether it is the last; at least one."""
     waiting = bytearray()
     for piece in pieces:
@@ -166,10 +169,6 @@ def _finish(endpoint: Endpoint, arrival: Arrival, attachment: Attachment, file: 
     return message
 
 
-def _place(attachment: Attachment, index: int, last: bool) -> Place:
-    return Place(
-        attachment.organization_id,
-        AttachmentChunk._meta.db_table,
-        "data",
-        f"{attachment.pk}|{index}|{last}",
-    )
+def place_of(organization_id: int, attachment_id: UUID, index: int, last: bool) -> Place:
+    """Where a chunk's ciphertext belongs."""
+    return Place(organization_id, AttachmentChunk._meta.db_table, "data", f"{attachment_id}|{index}|{last}")

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
-from conversations import counters, queue
+from conversations import counters, filing, queue
 from conversations.deliveries.delayed import call_off, hold_delayed, keep_delayed, let_go, write_delayed
 from conversations.models import (
     UNFINISHED,
@@ -152,6 +152,7 @@ class Waiting:
             received_at=message.received_at,
             participants=Tickets(self.participants, self.configs),
             state=state_of(self.conversation, tickets, message.received_at, is_new=told["is_new"]),
+            files=filing.of_message(message),
             keeps_internal=self.configs.get(message.endpoint_id).keeps_internal,
             numbers=counters.numbers_for(message),
             situation=Situation(self.now, message.received_at, self._identified(), frozenset(self.still)),

@@ -100,6 +100,10 @@ class Acquaintance:
         self._describe(participant, canonical)
         return self._conversations[participant.conversation_id], participant
 
+    def is_new(self, conversation: Conversation) -> bool:
+        """Whether this batch began the conversation."""
+        return conversation in self._new_conversations
+
     def participants_of(self, conversation: Conversation) -> dict[int, Participant]:
         """Endpoint id → participant."""
         return self._participants[conversation.pk]
@@ -239,10 +243,11 @@ class Acquaintance:
     def _is_unclear(
         self, message: Message, canonical: CanonicalMessage, participant: Participant | None
     ) -> bool:
-        """A ticket or comment that one of our open requests may have made before this message was sent."""
+        """What one of our open requests may have made before this message was sent: a ticket, a comment or
+        a file."""
         if participant is None:
             return any(since <= message.received_at for since in self._under_way.creates)
-        if not canonical.comments:
+        if not (canonical.comments or canonical.attachments):
             return False
         open_ones = self._under_way.comments[participant.conversation_id]
         return any(since <= message.received_at for since in open_ones)

@@ -12,9 +12,11 @@ from django.db.models import Case, F, When
 from django.db.models.functions import Coalesce, Now
 
 from conversations import queue
+from conversations.files import FileRef
 from conversations.models import (
     UNDER_WAY,
     UNFINISHED,
+    Attachment,
     Attempt,
     Delivery,
     DeliveryContent,
@@ -28,7 +30,7 @@ from conversations.queue import CRASHES_MEAN_HELD, LaneClaim
 from conversations.sender import COMMENT, Job
 from endpoints.adapters.base import Reference
 from endpoints.canonical import decode_attributes
-from endpoints.configs import LoadedEndpoint
+from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.models import Endpoint, InternalComments
 from endpoints.outcomes import Failure, Result
 from oneio.fields import EncryptedField
@@ -119,13 +121,15 @@ class Side(NamedTuple):
         return Reference(self.external_id, self.number, self.link)
 
 
-def prepare(claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules) -> list[Job]:
+def prepare(
+    claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules, configs: EndpointConfigs
+) -> list[Job]:
     """The jobs of freshly claimed lanes, in the claiming transaction; nothing is sent before it commits."""
     heads = _heads(claims)
     _give_back([claim for claim in claims if claim.lane_id not in heads])
     workable = _without_unworkable(claims, heads, rules)
     _close_orphaned([head for _, head in workable])
-    jobs = _jobs(workable, endpoint, rules)
+    jobs = _with_files(_jobs(workable, endpoint, rules), configs)
     _mark_under_way(jobs)
     return jobs
 
@@ -210,6 +214,31 @@ def _jobs(workable: Sequence[tuple[LaneClaim, Head]], endpoint: LoadedEndpoint, 
         replace(job, keeps_internal=True) if head.source_id in secretive else job
         for job, (_, head) in zip(jobs, workable, strict=True)
     ]
+
+
+def _with_files(jobs: list[Job], configs: EndpointConfigs) -> list[Job]:
+    """The jobs; those that carry a file know it, and where it can be fetched."""
+    keys = [job.snapshot["file"] for job in jobs if job.snapshot.get("file")]
+    if not keys:
+        return jobs
+    files = {str(row.pk): file_of(row, configs) for row in Attachment.objects.filter(pk__in=keys)}
+    return [replace(job, file=files.get(job.snapshot.get("file", ""))) for job in jobs]
+
+
+def file_of(row: Attachment, configs: EndpointConfigs) -> FileRef:
+    """A file as HTTP threads may know it."""
+    return FileRef(
+        id=row.pk,
+        organization_id=row.organization_id,
+        name=row.file_name,
+        content_type=row.content_type,
+        size=row.size,
+        complete=row.complete,
+        gone=row.emptied_at is not None,
+        remote_id=row.remote_id,
+        url=row.url or "",
+        source=configs.get(row.endpoint_id),
+    )
 
 
 def _job(

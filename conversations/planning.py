@@ -28,15 +28,18 @@ from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.gates import raise_alert
 from endpoints.models import AlertKind, Endpoint
 from oneio.bulk import insert_rows
-from oneio.statements import bigints, every
-from routing.decision import Facts, Part, Route
+from oneio.statements import bigints, every, texts
+from routing.decision import FILE, Facts, Part, Route
 from routing.delays import Situation
 
 LOOP_DELIVERIES = 20
 LOOP_WITHIN = timedelta(minutes=5)
 _RECENT = """
     SELECT lane_id, count(*) FROM conversations_delivery
-    WHERE lane_id = ANY(%s) AND created_at > now() - %s GROUP BY lane_id
+    WHERE lane_id = ANY(%s) AND created_at > now() - %s AND part NOT LIKE 'file:%%' GROUP BY lane_id
+"""
+_EFFECTS = """
+    SELECT effect_key FROM conversations_delivery WHERE endpoint_id = ANY(%s) AND effect_key = ANY(%s)
 """
 
 
@@ -105,6 +108,7 @@ class Plans:
 
     def save(self) -> None:
         """Write the deliveries into their lanes and wake the lanes up; conversations are written by now."""
+        self._planned = _without_files_sent_before(self._planned)
         if not self._planned:
             return
         lanes, known = queue.lanes_for(
@@ -139,7 +143,7 @@ class Plans:
     ) -> Delivery:
         rule, message, target = planned.route.rule, planned.message, self._target(planned)
         lane_id = lanes[planned.conversation.pk, target.id]
-        recent[lane_id] += 1
+        recent[lane_id] += planned.part.file is None  # many files of one ticket are no loop
         return Delivery(
             organization_id=target.organization_id,
             environment_id=target.environment_id,
@@ -151,7 +155,7 @@ class Plans:
             lane_id=lane_id,
             content=DeliveryContent(organization_id=target.organization_id, snapshot=snapshot(planned)),
             part=planned.part.name,
-            effect_key=effect_key(message.response_id, rule.rule_id, target.id, planned.part.name),
+            effect_key=_effect_key(planned),
             **_progress(planned, self.now, recent[lane_id] > LOOP_DELIVERIES),
         )
 
@@ -161,6 +165,31 @@ def _creating(conversation: Conversation, endpoint_ids: Collection[int]) -> set[
         conversation=conversation, endpoint_id__in=endpoint_ids, part="record", state__in=UNFINISHED
     )
     return set(rows.values_list("endpoint_id", flat=True))
+
+
+def _without_files_sent_before(planned: list[Planned]) -> list[Planned]:
+    """A file goes to a target once by each rule, whichever message offers it again."""
+    files = [one for one in planned if one.part.file]
+    if not files:
+        return planned
+    targets = bigints({one.route.rule.target_endpoint_id or 0 for one in files})
+    done = {row[0] for row in every(_EFFECTS, [targets, texts(map(_effect_key, files))])}
+    fresh = []
+    for one in planned:
+        key = _effect_key(one) if one.part.file else ""
+        if key not in done:
+            fresh.append(one)
+        done |= {key} - {""}
+    return fresh
+
+
+def _effect_key(planned: Planned) -> str:
+    """Of a file, its own, whichever message offers it; of the rest, that of the message's part."""
+    rule, part = planned.route.rule, planned.part
+    assert rule.target_endpoint_id is not None
+    if part.file:
+        return effect_key(part.file.key, rule.rule_id, rule.target_endpoint_id, FILE)
+    return effect_key(planned.message.response_id, rule.rule_id, rule.target_endpoint_id, part.name)
 
 
 def _tenant(conversation: Conversation, target: LoadedEndpoint) -> queue.Tenant:
@@ -211,6 +240,7 @@ def snapshot(planned: Planned) -> dict[str, Any]:
         "conversation": encode_attributes(planned.facts.variables),
         "changed": encode_attributes(planned.facts.changed),
         "comment": comment_to_json(comment) if comment else None,
+        "file": planned.part.file.key if planned.part.file else None,
         "received_at": planned.message.received_at.isoformat(),
         "news": [one.id for one in planned.facts.new_comments] if planned.route.wait else [],
         "is_new": planned.facts.state.get("is_new", False),

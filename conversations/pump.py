@@ -28,6 +28,7 @@ from django.db import (
 )
 
 from conversations import delays, deliveries, jobs, queue, router, sender, tokens
+from conversations.files import FileStore
 from conversations.queue import LaneClaim
 from conversations.sender import Done
 from conversations.tokens import TokenFetched
@@ -77,6 +78,7 @@ class Pump:
         self.http = HttpClient(
             NetworkPolicy(settings.ALLOW_LOOPBACK, settings.ALLOW_PRIVATE_NETWORKS, settings.EXTRA_CA_FILE)
         )
+        self.files = FileStore()
         self.threads = ThreadPoolExecutor(settings.HTTP_THREADS, "http", initializer=_forbid_database)
         self.finished: queues.SimpleQueue[Done | TokenFetched] = queues.SimpleQueue()
         self.book, self.configs = RuleBook(), EndpointConfigs()
@@ -255,7 +257,12 @@ class Pump:
             self._fetch_token(endpoint)
             queue.release([claim.lane_id for claim in turn.lanes])
             return []
-        return jobs.prepare(turn.lanes, endpoint, self.book.of(endpoint.environment_id))
+        rules = self.book.of(endpoint.environment_id)
+        prepared = jobs.prepare(turn.lanes, endpoint, rules, self.configs)
+        for source in {file.source.id: file.source for job in prepared if (file := job.file)}.values():
+            if source.wants_token:
+                self._fetch_token(source)
+        return prepared
 
     def _endpoint(self, endpoint_id: int) -> LoadedEndpoint:
         """The endpoint, read again if it lacks a token that another worker may just have fetched."""
@@ -276,7 +283,7 @@ class Pump:
         self.in_hand[job.claim.lane_id] = job.claim
         if job.claim.deaths > 1:
             self.solo_until = time.monotonic() + SOLO_SECONDS
-        self._run(lambda: sender.perform(job, self.http))
+        self._run(lambda: sender.perform(job, self.http, self.files))
 
     def _run(self, work: Callable[[], Done | TokenFetched]) -> None:
         def carry_out() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +17,10 @@ from django.db import Error, InterfaceError, OperationalError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from conversations import counters, deliveries, queue
+from conversations import counters, deliveries, filing, queue
+from conversations.filing import Filing
 from conversations.finding import Acquaintance, OverlapsOurOwnWork
 from conversations.models import (
-    Attachment,
     Conversation,
     Message,
     MessageBody,
@@ -46,6 +46,7 @@ from oneio.bulk import fetch_rows, update_rows
 from oneio.statements import bigints, every, texts, uuids
 from routing import changes
 from routing.decision import Decision, Facts, Fate, decide
+from routing.files import CarriedFile
 from routing.mapping import MappingError
 from routing.rules import RuleBook, Rules
 
@@ -147,6 +148,7 @@ class Heard:
     shadow_before: dict[str, Any]
     changed: dict[str, object] = field(default_factory=dict)
     comments: tuple[Comment, ...] = ()
+    files: tuple[CarriedFile, ...] = ()
 
 
 class Batch:
@@ -172,6 +174,7 @@ class Batch:
         read_ones = self._new_ones(self._read_all())
         self.acquaintance = Acquaintance(self.endpoint, read_ones, self.now)
         self.waiting = self.plans.remember_delayed(self.acquaintance.known_conversations())
+        self.filing = Filing(self.endpoint, read_ones)
         for message, canonical in read_ones:
             self._route_one(message, canonical)
         self._save()
@@ -227,8 +230,6 @@ class Batch:
         heard = self._hear(message, canonical, conversation, participant)
         if heard is None:
             self._end(message, MessageState.ECHO, "nothing_new")
-        elif canonical.operation is Operation.ATTACH:
-            self._keep_files(heard)
         else:
             self._decide(heard)
 
@@ -249,12 +250,11 @@ class Batch:
         own = own_create and self.acquaintance.is_ours(participant, canonical.effect_key)
         if own or changes.is_echo(canonical.operation, changed, comments, files):
             return None
-        return Heard(message, canonical, conversation, participant, before, dict(changed), comments)
-
-    def _keep_files(self, heard: Heard) -> None:
-        stored = [file.stored for file in heard.canonical.attachments if file.stored]
-        Attachment.objects.filter(pk__in=stored).update(conversation=heard.conversation)
-        self._end(heard.message, MessageState.PROCESSED, "file_kept")
+        carried = self.filing.note(message, conversation, files)
+        if canonical.operation is Operation.ATTACH:
+            canonical = _as_known(canonical, shadow)
+            message.body.canonical = to_json(canonical)
+        return Heard(message, canonical, conversation, participant, before, dict(changed), comments, carried)
 
     def _facts(self, heard: Heard) -> Facts:
         conversation = heard.conversation
@@ -277,7 +277,15 @@ class Batch:
             keeps_internal=self.endpoint.keeps_internal,
             situation=self.plans.situation(heard.message, participants),
             numbers=counters.numbers_for(heard.message),
+            files=heard.files,
+            **self._earlier_files(conversation),
         )
+
+    def _earlier_files(self, conversation: Conversation) -> dict[str, Any]:
+        """What the conversation kept of files, asked for only where a rule carries them."""
+        if not self.rules.carry_earlier_files or self.acquaintance.is_new(conversation):
+            return {}
+        return {"earlier_files": filing.earlier(conversation), "files_sent": filing.sent(conversation)}
 
     def _decide(self, heard: Heard) -> None:
         facts = self._facts(heard)
@@ -292,7 +300,10 @@ class Batch:
 
     def _follow(self, heard: Heard, facts: Facts, decision: Decision) -> None:
         heard.conversation.variables = encode_attributes(decision.variables)
-        self._end(heard.message, _STATES[decision.fate], decision.reason)
+        state, reason = _STATES[decision.fate], decision.reason
+        if heard.canonical.operation is Operation.ATTACH and decision.fate is Fate.UNMATCHED:
+            state, reason = MessageState.PROCESSED, "file_kept"
+        self._end(heard.message, state, reason)
         for route in decision.routes:
             self.plans.add(heard.message, heard.conversation, route, facts)
 
@@ -307,6 +318,7 @@ class Batch:
     def _save(self) -> None:
         self.plans.invite(self.acquaintance)
         self.acquaintance.save()
+        self.filing.save()
         self.plans.save()
         deliveries.wake(self.waiting)
         update_rows([message.body for message in self.messages], "canonical", "problem")
@@ -324,6 +336,13 @@ class Batch:
             "routed_at",
             "wake_at",
         )
+
+
+def _as_known(canonical: CanonicalMessage, shadow: changes.Shadow) -> CanonicalMessage:
+    """A message that brings a file, with what is known of its ticket where it does not say it itself:
+    conditions on the ticket hold for its files, too."""
+    attributes = {**shadow.known, **canonical.attributes}
+    return replace(canonical, attributes=attributes, codes={**shadow.codes, **canonical.codes})
 
 
 _STATES = {

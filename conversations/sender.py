@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from conversations.files import FileRef, FileStore, Unavailable
 from conversations.queue import LaneClaim
 from endpoints.adapters.base import Action, Adapter, Command, EntityConfig, Plan, Reference, Unrenderable
 from endpoints.canonical import (
@@ -65,6 +66,8 @@ class Job:
     """The conversation's tickets, if the rule asks for them."""
     keeps_internal: bool = False
     """Whether internal comments never leave the endpoint that the message came from."""
+    file: FileRef | None = None
+    """The file that this part carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class Done:
     mapping_failed: bool = False
     no_ticket: bool = False
     lease_over: bool = False
+    file_unavailable: bool = False
+    """The file could not be had from where it is: that is not the target's doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,13 @@ class Outgoing:
     problem: str = ""
 
 
-def perform(job: Job, http: HttpClient) -> Done:
-    """Carry the job out. Never raises: what goes wrong inside oneio is an outcome too."""
+def perform(job: Job, http: HttpClient, files: FileStore | None = None) -> Done:
+    """Carry the job out; `files` is for those that carry one. Never raises: what goes wrong inside oneio is
+    an outcome too."""
     try:
-        return _perform(job, job.endpoint.adapter, http.only_while(job.claim.lease.holds))
+        return _perform(job, job.endpoint.adapter, http.only_while(job.claim.lease.holds), files)
+    except Unavailable as problem:
+        return Done(job, _from_the_source(job, problem.outcome), file_unavailable=True)
     except MappingError as problem:
         return Done(job, _refusal(str(problem)), mapping_failed=True)
     except Unrenderable as problem:
@@ -108,13 +116,17 @@ def perform(job: Job, http: HttpClient) -> Done:
         return Done(job, Outcome(Result.NOT_SENT, Failure.INTERNAL, code=type(error).__name__[:40]))
 
 
-def _perform(job: Job, adapter: Adapter, http: HttpClient) -> Done:
+def _perform(job: Job, adapter: Adapter, http: HttpClient, files: FileStore | None) -> Done:
     if not job.claim.lease.holds():
         # It waited too long for a thread, or the whole process stood still: another worker may have it.
         return Done(job, Outcome(Result.NOT_SENT, Failure.TRANSIENT, code="lease_over"), lease_over=True)
     command, conflicts = _decided(job, adapter)
     if command is None:
         return Done(job, _refusal("The target has no ticket for this conversation yet."), no_ticket=True)
+    if job.file:
+        assert files is not None
+        limit = job.rule.files.max_bytes if job.rule.files else None
+        command = replace(command, file=files.outgoing(job.file, http, limit))
     if command.action is Action.UPDATE and not command.attributes:
         nothing = Outcome(Result.CONFIRMED, code="nothing_to_change")
         return Done(job, nothing, action=command.action, nothing_to_do=True, conflicts=conflicts)
@@ -182,6 +194,8 @@ def _decided(job: Job, adapter: Adapter) -> tuple[Command | None, tuple[Conflict
         return None, ()
     if job.part == WRITE_BACK:
         return command, ()
+    if job.file:
+        return replace(command, action=Action.ATTACH), ()
     return replace(command, action=Action.COMMENT, comment=_comment(job, adapter)), ()
 
 
@@ -306,6 +320,13 @@ def _target_known(job: Job, adapter: Adapter) -> dict[str, Value]:
 
 def _canonical_names(adapter: Adapter, outbound: Mapping[str, Value]) -> dict[str, Value]:
     return {adapter.attribute_name(name): value for name, value in outbound.items()}
+
+
+def _from_the_source(job: Job, outcome: Outcome) -> Outcome:
+    """Why a file could not be had, with whose fault it is; what is shown as answer is the source's."""
+    assert job.file
+    said = f"The file could not be fetched from {job.file.source.name}. {outcome.detail}".strip()
+    return replace(outcome, result=Result.NOT_SENT, detail=said)
 
 
 def _refusal(sentence: str) -> Outcome:

@@ -6,7 +6,7 @@ Every try of a delivery ends in one verdict: done, again later, look whether it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -98,6 +98,13 @@ def after_verify(verification: Verification, case: Case, jitter: Jitter) -> Verd
     if case.now - doubt < case.settles_in:
         return Verdict(Next.VERIFY, delay=_verify_delay(case.checks))
     return Verdict(Next.RETRY)
+
+
+def after_fetch(outcome: Outcome, case: Case, jitter: Jitter) -> Verdict:
+    """The verdict where a file could not be had from its source: the target's gate hears nothing of it."""
+    if outcome.failure in (Failure.DATA, Failure.PERMISSION, Failure.CONFIGURATION):
+        return Verdict(Next.HOLD, hold_reason=HoldReason.NO_FILE)
+    return replace(_retry(case, jitter), gate=GateNote.NOTHING)
 
 
 def _by_failure(outcome: Outcome, case: Case, jitter: Jitter) -> Verdict:

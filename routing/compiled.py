@@ -14,6 +14,7 @@ from routing.condition_tree import GROUPS, MAX_DEPTH, Condition, Group, GroupKin
 from routing.context import View
 from routing.delays import Delay
 from routing.errors import RuleError, choice
+from routing.files import FileFilter
 from routing.mapping import roots_of
 from routing.mapping_rows import MappingKind, MappingRow, MissingPolicy, OnlyOn
 from routing.regex import compile_regex
@@ -71,6 +72,7 @@ class RoutingRule:
     delays: tuple[Delay, ...] = ()
     write_back: bool = True
     supersede: bool = False
+    files: FileFilter | None = None
 
     asks_participants: bool = field(init=False, repr=False, compare=False, default=False)
     """Whether what it sends depends on the conversation's other tickets."""

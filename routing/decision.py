@@ -16,9 +16,12 @@ from routing.compiled import RoutingRule, SourceRules
 from routing.conditions import hold
 from routing.context import view
 from routing.delays import Situation, Wait, wait_of
+from routing.files import CarriedFile
 from routing.mapping import TargetAction
 from routing.mapping import evaluate as results_of
 
+FILE = "file"
+"""What the names of parts that carry files begin with."""
 RECORD_OPERATIONS = frozenset({Operation.CREATE, Operation.UPDATE, Operation.CLOSE})
 
 
@@ -38,6 +41,8 @@ class Facts:
     `changed`: attribute → previous value, for those that differ from what its endpoint last said.
     `tickets`: endpoints where this conversation has a ticket or is getting one.
     `participants`: endpoint's short name → what is known of its ticket; `state`: of the conversation.
+    `files` came with this message, `earlier_files` to the conversation before; `files_sent` holds, for
+    each that went out or is going to, the endpoint and the name of its part.
     """
 
     message: CanonicalMessage
@@ -54,14 +59,18 @@ class Facts:
     """What decides on delays; without it nothing waits."""
     numbers: Callable[[RoutingRule], Mapping[str, int]] | None = None
     """The numbers that a rule takes for this message; without it no counter gives one."""
+    files: tuple[CarriedFile, ...] = ()
+    earlier_files: tuple[CarriedFile, ...] = ()
+    files_sent: frozenset[tuple[int, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one delivery carries: the record itself, or one comment."""
+    """What one delivery carries: the record itself, one comment, or one file."""
 
     name: str
     comment: Comment | None = None
+    file: CarriedFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,7 @@ def parts_for(rule: RoutingRule, facts: Facts, *, later: bool = False) -> tuple[
     return tuple(
         ([Part("record")] if record else [])
         + [Part(f"comment:{number}", comment) for number, comment in enumerate(comments)]
+        + [Part(_part_of(file), file=file) for file in _files(rule, facts)]
     )
 
 
@@ -208,6 +218,26 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
         if parts:
             routes.append(Route(rule, parts, variables))
     return routes, conversation, processed
+
+
+def _files(rule: RoutingRule, facts: Facts) -> list[CarriedFile]:
+    """The files that the rule carries: of the message, and those of the conversation that did not come from
+    the target itself."""
+    if rule.files is None:
+        return []
+    offered = facts.files if rule.files.from_message else ()
+    if rule.files.from_conversation:
+        offered = (*(file for file in facts.earlier_files if _is_still_to_go(file, rule, facts)), *offered)
+    return [file for file in {one.key: one for one in offered}.values() if rule.files.takes(file)]
+
+
+def _is_still_to_go(file: CarriedFile, rule: RoutingRule, facts: Facts) -> bool:
+    target = rule.target_endpoint_id or 0
+    return file.source_endpoint_id != target and (target, _part_of(file)) not in facts.files_sent
+
+
+def _part_of(file: CarriedFile) -> str:
+    return f"{FILE}:{file.key[-12:]}"
 
 
 def _action_at_target(rule: RoutingRule, facts: Facts) -> TargetAction | None:

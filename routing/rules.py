@@ -12,7 +12,9 @@ from endpoints.canonical import Operation
 from oneio.statements import one
 from routing import compiled, formatters
 from routing.delays import Delay, DelayKind
+from routing.files import FileFilter, extensions
 from routing.models import (
+    AttachmentMapping,
     Condition,
     DelayCondition,
     Mapping,
@@ -45,11 +47,28 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         action=cast(compiled.Action, version.action),
         write_back=version.write_back,
         supersede=version.supersede,
+        files=_files(version),
         conditions=conditions.get(None, ()),
         variables=_rows(mappings, MappingCategory.VARIABLE, conditions),
         outbound=_rows(mappings, MappingCategory.OUTBOUND, conditions),
         conversation=_rows(mappings, MappingCategory.CONVERSATION, conditions),
         delays=tuple(_delay(row) for row in version.delays.all()),
+    )
+
+
+def _files(version: RuleVersion) -> FileFilter | None:
+    try:
+        row = version.attachment_mapping
+    except AttachmentMapping.DoesNotExist:
+        return None
+    return FileFilter(
+        from_message=row.from_message,
+        from_conversation=row.from_conversation,
+        allowed_extensions=extensions(row.allowed_extensions),
+        blocked_extensions=extensions(row.blocked_extensions),
+        without_extension=row.without_extension,
+        content_types=tuple(one.strip().lower() for one in row.content_types),
+        max_bytes=row.max_bytes,
     )
 
 
@@ -69,6 +88,11 @@ class Rules:
 
     routing: compiled.RuleSet
     by_id: dict[int, compiled.RoutingRule]
+
+    @property
+    def carry_earlier_files(self) -> bool:
+        """Whether any rule carries files that came to the conversation before."""
+        return any(rule.files is not None and rule.files.from_conversation for rule in self.by_id.values())
 
 
 class RuleBook:
@@ -97,6 +121,8 @@ def _current(environment_id: int) -> Rules:
         RuleVersion.objects.filter(environment_id=environment_id, current_of__isnull=False)
         .select_related("rule", "source_entity", "target_entity")
         .prefetch_related("conditions", "delays", "mappings__table__rows", "mappings__counter")
+        .select_related("rule", "source_entity", "target_entity", "attachment_mapping")
+        .prefetch_related("conditions", "mappings__table__rows", "mappings__counter")
     )
     by_id = {}
     for version in versions:

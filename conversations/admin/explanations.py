@@ -79,6 +79,11 @@ _HELD: dict[str, Explanation] = {
         "It cannot be sent any more. Later messages of this ticket wait.",
         "Skip it, and let the sender send the ticket again if {target} still needs it.",
     ),
+    HoldReason.NO_FILE: Explanation(
+        "The file could not be fetched from where it is.",
+        "{target} did not get it. Later messages of this ticket wait.",
+        "Read below what its system said. Correct that, then Retry; or Skip to go on without the file.",
+    ),
     HoldReason.PERSON: Explanation(
         "A person held this delivery.",
         "Later messages of this ticket wait behind it.",

@@ -27,7 +27,7 @@ from conversations.models import (
     RemoteItem,
 )
 from conversations.sender import WRITE_BACK, Done
-from conversations.verdicts import Case, GateNote, Next, Verdict, after_send, after_verify
+from conversations.verdicts import Case, GateNote, Next, Verdict, after_fetch, after_send, after_verify
 from endpoints import gates
 from endpoints.adapters.base import Action, Capability
 from endpoints.configs import EndpointConfigs
@@ -103,6 +103,9 @@ class Results:
         if done.lease_over:
             return Verdict(Next.VERIFY if done.job.look_up else Next.RETRY, spend=False)
         case = self._case(done, delivery)
+        if done.file_unavailable:
+            assert done.outcome is not None
+            return after_fetch(done.outcome, case, _jitter)
         if done.verification is not None:
             return after_verify(done.verification, case, _jitter)
         assert done.outcome is not None

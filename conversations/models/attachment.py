@@ -18,7 +18,8 @@ from oneio.models import (
 
 
 class Attachment(EnvironmentModel):
-    """A file that came in, kept encrypted in chunks until its targets have it."""
+    """A file that came in, kept encrypted in chunks; or, while it is not complete and has a `remote_id`,
+    one that a message only spoke of and that is still to be fetched."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="+", db_constraint=False)
@@ -31,6 +32,8 @@ class Attachment(EnvironmentModel):
     file_name = EncryptedTextField()
     content_type = models.CharField(max_length=100, default="application/octet-stream")
     size = models.PositiveBigIntegerField(default=0)
+    remote_id = models.CharField(max_length=255, blank=True)
+    url = EncryptedTextField(null=True)
     complete = models.BooleanField(default=False)
     emptied_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

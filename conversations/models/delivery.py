@@ -69,6 +69,7 @@ class HoldReason(models.TextChoices):
     INTERNAL = "internal", "oneio failed on it"
     LOOP = "loop", "The ticket goes in circles"
     NO_TICKET = "no_ticket", "The target has no ticket to update"
+    NO_FILE = "no_file", "Its file cannot be fetched"
     PERSON = "person", "Held by a person"
     EXPIRED = "expired", "What it carried was deleted"
 

@@ -11,7 +11,7 @@ from oneio.admin.base import RoleMixin, UnfoldTabularInline, may, offered
 from routing import versions
 from routing.admin.condition_forms import ConditionForm, ConditionFormSet, in_order
 from routing.admin.forms import MappingForm
-from routing.models import Condition, Mapping, MappingCategory
+from routing.models import AttachmentMapping, Condition, Mapping, MappingCategory
 
 if TYPE_CHECKING:
     UnrelatedInline = UnfoldTabularInline
@@ -115,6 +115,29 @@ class VariableInline(MappingInline):
 
     form = VariableForm
     verbose_name_plural = "runtime variables"
+
+
+class AttachmentInline(DraftRows):
+    """Which files go to the target; none without a row."""
+
+    model = AttachmentMapping
+    fields = [
+        "from_message",
+        "from_conversation",
+        "allowed_extensions",
+        "blocked_extensions",
+        "without_extension",
+        "content_types",
+        "max_bytes",
+    ]
+    ordering_field = ""
+    max_num = 1
+    verbose_name = "attachments"
+    verbose_name_plural = "attachments"
+
+    def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
+        """The draft's own."""
+        return AttachmentMapping.objects.filter(version=versions.find_draft(obj))
 
 
 class ConversationInline(MappingInline):

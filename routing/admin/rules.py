@@ -26,7 +26,13 @@ from oneio.admin.filters import DropdownFilter, EnvironmentFilter, ReadableFilte
 from routing import compiled, versions
 from routing.admin import comparison, configuration, words
 from routing.admin.forms import DraftForm, IdentityForm
-from routing.admin.rows import ConditionInline, ConversationInline, MappingInline, VariableInline
+from routing.admin.rows import (
+    AttachmentInline,
+    ConditionInline,
+    ConversationInline,
+    MappingInline,
+    VariableInline,
+)
 from routing.checking import check_draft
 from routing.models import RoutingRule
 
@@ -152,7 +158,7 @@ class RoutingRuleAdmin(EnvironmentAdmin):
         """Rows can be edited once there is a draft."""
         if obj is None or not self._edits_draft(request, obj):
             return []
-        return [ConditionInline, MappingInline, VariableInline, ConversationInline]
+        return [ConditionInline, MappingInline, VariableInline, ConversationInline, AttachmentInline]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only a new rule's short name follows its name."""

@@ -12,19 +12,20 @@ from routing.models.rule import RuleVersion
 
 
 class AttachmentMapping(TenantModel):
-    """Which files a rule version carries to its target; a version without one carries none."""
+    """Which files a rule version carries to its target; a version without one carries none.
+
+    Each file is a delivery of its own, and a conversation keeps its files: those that came before the
+    target had a ticket, or whose message the rule did not take, can go with a later message.
+    """
 
     version = models.OneToOneField(
         RuleVersion, on_delete=models.CASCADE, related_name="attachment_mapping", db_constraint=False
     )
     from_message = models.BooleanField("files of the message", default=True)
-    from_conversation = models.BooleanField("files saved to the conversation", default=False)
-    save_to_conversation = models.BooleanField(
-        "save to the conversation", default=False, help_text="Keep the message's files for later messages."
-    )
-    remove_from_conversation = models.BooleanField("remove from the conversation once sent", default=False)
-    one_target_per_attachment = models.BooleanField(
-        "one ticket per file", default=False, help_text="Each file makes a message of its own to the target."
+    from_conversation = models.BooleanField(
+        "files that came to the conversation before",
+        default=False,
+        help_text="Also those that this target does not have yet.",
     )
     allowed_extensions = ArrayField(
         models.CharField(max_length=20), default=list, blank=True, help_text="Only these; all if empty."

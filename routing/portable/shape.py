@@ -83,8 +83,8 @@ LOOKUP = Shape(
 )
 FILES = Shape(
     AttachmentMapping,
-    _same("from_message", "from_conversation", "save_to_conversation", "remove_from_conversation")
-    | _same("one_target_per_attachment", "allowed_extensions", "blocked_extensions", "without_extension")
+    _same("from_message", "from_conversation")
+    | _same("allowed_extensions", "blocked_extensions", "without_extension")
     | _same("content_types", "max_bytes"),
 )
 CATEGORIES: Mapping[str, str] = {

@@ -172,7 +172,7 @@ def test_incomplete_file_cannot_be_read() -> None:
 def test_abandoned_uploads_are_removed() -> None:
     endpoint = make_endpoint()
     kept, young, old = (stored(endpoint=endpoint) for _ in range(3))
-    Attachment.objects.filter(pk__in=[young.pk, old.pk]).update(complete=False)
+    Attachment.objects.filter(pk__in=[young.pk, old.pk]).update(complete=False, message=None)
     Attachment.objects.filter(pk__in=[kept.pk, old.pk]).update(created_at=timezone.now() - timedelta(days=2))
 
     remove_abandoned(endpoint)

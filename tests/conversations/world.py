@@ -22,7 +22,15 @@ from endpoints.sandbox.store import Store
 from endpoints.sandbox.systems import Options, create_app
 from oneio import runtime
 from oneio.heartbeat import Heartbeat
-from routing.models import Condition, Mapping, RoutingRule, RuleVersion, TranslationRow, TranslationTable
+from routing.models import (
+    AttachmentMapping,
+    Condition,
+    Mapping,
+    RoutingRule,
+    RuleVersion,
+    TranslationRow,
+    TranslationTable,
+)
 from tests.endpoints.sandbox.conftest import Receiver
 from tests.factories import make_endpoint, make_entity_type, make_environment, make_message, make_rule
 
@@ -32,6 +40,7 @@ def publish(
     target: Endpoint | None,
     mappings: list[dict[str, Any]] | None = None,
     conditions: list[dict[str, Any]] | None = None,
+    attachments: dict[str, Any] | None = None,
     **fields: Any,
 ) -> RoutingRule:
     """A published rule between the first entity types of two endpoints."""
@@ -53,6 +62,8 @@ def publish(
             Condition.objects.create(version=version, mapping=mapping, **condition)
     for position, row in enumerate(conditions or []):
         Condition.objects.create(version=version, position=position, **row)
+    if attachments is not None:
+        AttachmentMapping.objects.create(version=version, **attachments)
     RuleVersion.objects.filter(pk=version.pk).update(published_at=Now(), reason="test")
     rule.current_version = version
     rule.save()

@@ -11,7 +11,13 @@ from tests.signed_in import make_user, signed_in
 pytestmark = pytest.mark.django_db
 LIST = "/admin/routing/routingrule/"
 TABLES = "/admin/routing/translationtable/"
-FORMSETS = ("routing-condition", "routing-mapping", "routing-mapping-2", "routing-mapping-3")
+FORMSETS = (
+    "routing-condition",
+    "routing-mapping",
+    "routing-mapping-2",
+    "routing-mapping-3",
+    "routing-attachmentmapping",
+)
 
 
 def change(rule: RoutingRule) -> str:
