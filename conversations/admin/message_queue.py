@@ -40,7 +40,6 @@ def show(admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         "title": "Message queue",
         "opts": admin.opts,
         "chosen_by": _without(request.GET, "before").urlencode(),
-        "environments": offered.environments,
     }
     return TemplateResponse(request, "conversations/queue.html", {**frame, **context})
 
