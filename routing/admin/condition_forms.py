@@ -137,7 +137,8 @@ class ConditionFormSet(ConditionModelFormSet):
 
     def save(self, commit: bool = True) -> Any:
         """Save the rows, then nest them; in between none has a parent that may be deleted."""
-        Condition.objects.filter(pk__in=[form.instance.pk for form in self.initial_forms]).update(parent=None)
+        known = [form.instance.pk for form in self.initial_forms]
+        self.get_queryset().filter(pk__in=known).update(parent=None)
         for form in self.forms:
             form.instance.parent = None
         saved = super().save(commit)
@@ -158,7 +159,7 @@ class ConditionFormSet(ConditionModelFormSet):
             row = form.instance
             del groups[form.cleaned_data["indent"] :]
             row.parent, row.position = (groups[-1] if groups else None), position
-            Condition.objects.filter(pk=row.pk).update(parent=row.parent, position=position)
+            row.version.conditions.filter(pk=row.pk).update(parent=row.parent, position=position)
             if row.group:
                 groups.append(row)
 

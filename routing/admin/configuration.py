@@ -38,7 +38,7 @@ class ImportForm(forms.Form):
     """What to bring in, where to, and how."""
 
     environment = forms.ModelChoiceField(
-        Environment._default_manager.none(), label="Into", widget=UnfoldAdminSelectWidget
+        Environment._base_manager.none(), label="Into", widget=UnfoldAdminSelectWidget
     )
     file = forms.FileField(required=False, widget=UnfoldAdminFileFieldWidget, label="File")
     text = forms.CharField(
@@ -180,7 +180,7 @@ def _import(request: HttpRequest, form: ImportForm, context: dict[str, Any]) -> 
 
 def _imported(request: HttpRequest, environment: Environment, report: Report) -> HttpResponse:
     moved = [change for change in report.changes if change.fate in ("new", "changed")]
-    rules = RoutingRule.objects.filter(
+    rules = access.readable(request.user, RoutingRule).filter(
         environment=environment, slug__in=[change.name for change in moved if change.kind == "Rule"]
     )
     note(request, list(rules), "Imported from a document")

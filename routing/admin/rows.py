@@ -73,11 +73,11 @@ class ConditionInline(DraftRows):
     def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
         """The rule's own conditions, each group directly before what belongs to it."""
         draft = versions.find_draft(obj)
-        rows = in_order(list(draft.conditions.filter(mapping=None))) if draft else []
-        if not rows:
-            return Condition.objects.none()
-        shown = Condition.objects.filter(pk__in=[row.pk for row in rows])
-        return shown.order_by(Case(*(When(pk=row.pk, then=place) for place, row in enumerate(rows))))
+        if draft is None:
+            return Condition._base_manager.none()
+        own: QuerySet[Any] = draft.conditions.filter(mapping=None)
+        places = [When(pk=row.pk, then=place) for place, row in enumerate(in_order(list(own)))]
+        return own.order_by(Case(*places)) if places else own
 
 
 class MappingInline(DraftRows):
