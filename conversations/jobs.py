@@ -122,14 +122,19 @@ class Side(NamedTuple):
 
 
 def prepare(
-    claims: Sequence[LaneClaim], endpoint: LoadedEndpoint, rules: Rules, configs: EndpointConfigs
+    claims: Sequence[LaneClaim],
+    endpoint: LoadedEndpoint,
+    rules: Rules,
+    configs: EndpointConfigs | None = None,
 ) -> list[Job]:
-    """The jobs of freshly claimed lanes, in the claiming transaction; nothing is sent before it commits."""
+    """The jobs of freshly claimed lanes, in the claiming transaction; nothing is sent before it commits.
+
+    `configs` tells where the files that some carry can be fetched."""
     heads = _heads(claims)
     _give_back([claim for claim in claims if claim.lane_id not in heads])
     workable = _without_unworkable(claims, heads, rules)
     _close_orphaned([head for _, head in workable])
-    jobs = _with_files(_jobs(workable, endpoint, rules), configs)
+    jobs = _with_files(_jobs(workable, endpoint, rules), configs or EndpointConfigs())
     _mark_under_way(jobs)
     return jobs
 
