@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from conversations import references
@@ -56,6 +57,15 @@ class OverlapsOurOwnWork(Exception):
     """What the message tells may be our own doing, whose outcome we do not know yet: look again later."""
 
 
+class Found(StrEnum):
+    """By what a message's conversation was found."""
+
+    KNOWN = "known"
+    MARK = "mark"
+    REFERENCE = "reference"
+    NEW = "new"
+
+
 @dataclass(slots=True)
 class UnderWay:
     """Requests of ours to this endpoint whose outcome is open, with when each was first tried."""
@@ -75,6 +85,7 @@ class Acquaintance:
     ) -> None:
         self.endpoint = endpoint
         self.now = now
+        self.found: dict[int, Found] = {}
         canonicals = [canonical for _, canonical in messages]
         # First: a request that ends after this look has left its ids where the next looks find them.
         self._under_way = self._load_under_way()
@@ -95,7 +106,12 @@ class Acquaintance:
         if self._is_unclear(message, canonical, participant):
             self._postponed[key].append(message.pk)
             raise OverlapsOurOwnWork
-        participant = participant or self._by_reference(canonical) or self._make(canonical)
+        how = Found.KNOWN if key in self._known else Found.MARK
+        if participant is None:
+            participant, how = self._by_reference(canonical), Found.REFERENCE
+        if participant is None:
+            participant, how = self._make(canonical), Found.NEW
+        self.found[message.pk] = how
         self._known[key] = participant
         self._describe(participant, canonical)
         return self._conversations[participant.conversation_id], participant

@@ -44,7 +44,7 @@ from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from oneio.blame import place_of
 from oneio.bulk import fetch_rows, update_rows
 from oneio.statements import bigints, every, texts, uuids
-from routing import changes
+from routing import changes, trace
 from routing.decision import Decision, Facts, Fate, decide
 from routing.files import CarriedFile
 from routing.mapping import MappingError
@@ -229,6 +229,7 @@ class Batch:
         message.conversation = conversation
         heard = self._hear(message, canonical, conversation, participant)
         if heard is None:
+            self._keep_trace(message, {"echo": True})
             self._end(message, MessageState.ECHO, "nothing_new")
         else:
             self._decide(heard)
@@ -290,6 +291,8 @@ class Batch:
     def _decide(self, heard: Heard) -> None:
         facts = self._facts(heard)
         candidates = self.rules.routing.candidates(self.endpoint.id, heard.canonical.entity_type)
+        known = trace.to_json(facts, with_participants=candidates.asks_participants)
+        self._keep_trace(heard.message, known)
         try:
             decision = decide(candidates, facts)
         except MappingError as problem:
@@ -297,6 +300,11 @@ class Batch:
             self._end(heard.message, MessageState.HELD, "mapping_failed", str(problem))
             return
         self._follow(heard, facts, decision)
+
+    def _keep_trace(self, message: Message, told: dict[str, Any]) -> None:
+        """What explains the decision later: by what it was found, the rules in force, what was known."""
+        found = {"found": self.acquaintance.found[message.pk], "revision": self.rules.revision}
+        message.body.trace = {**found, **told}
 
     def _follow(self, heard: Heard, facts: Facts, decision: Decision) -> None:
         heard.conversation.variables = encode_attributes(decision.variables)
@@ -321,7 +329,7 @@ class Batch:
         self.filing.save()
         self.plans.save()
         deliveries.wake(self.waiting)
-        update_rows([message.body for message in self.messages], "canonical", "problem")
+        update_rows([message.body for message in self.messages], "canonical", "problem", "trace")
         counters.keep(self.messages)
         update_rows(
             self.messages,

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from endpoints.canonical import Operation
 from oneio.paths import compile_path
-from routing.condition_tree import GROUPS, MAX_DEPTH, Condition, Group, GroupKind, Node
+from routing.condition_tree import GROUPS, MAX_DEPTH, Condition, Group, GroupKind, Node, leaves
 from routing.context import View
 from routing.delays import Delay
 from routing.errors import RuleError, choice
@@ -110,6 +110,12 @@ class RoutingRule:
         return self.supersede and not any(row.kind == "append" for row in self.outbound)
 
     @property
+    def decides_by(self) -> frozenset[str]:
+        """The parts of the document that its conditions and variables read, such as `attributes`."""
+        asked = {str(condition.located.root) for condition in leaves(self.conditions)}
+        return frozenset(asked.union(*map(roots_of, (*self.variables, *self.conversation))))
+
+    @property
     def counters(self) -> frozenset[str]:
         """The counters that the rule takes numbers of."""
         rows = (*self.variables, *self.conversation)
@@ -122,6 +128,11 @@ class SourceRules(tuple[RoutingRule, ...]):
     @cached_property
     def _index(self) -> RuleIndex:
         return RuleIndex([rule.conditions for rule in self])
+
+    @cached_property
+    def asks_participants(self) -> bool:
+        """Whether a decision among these depends on what is known of the conversation's other tickets."""
+        return any("participants" in rule.decides_by for rule in self)
 
     def possible(self, seen: View) -> list[RoutingRule]:
         """In the same order, those whose conditions can hold: few of many, all that do hold among them."""

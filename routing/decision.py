@@ -203,7 +203,7 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
     for rule in matching:
         wait = _wait(rule, facts, conversation, delayed) if rule.action == "route" else None
         parts = parts_for(rule, facts, later=wait is not None) if rule.action == "route" else ()
-        if not parts and not (rule.action == "process_only" and _is_for(rule, facts)):
+        if not parts and not (rule.action == "process_only" and is_for(rule, facts)):
             continue
         if wait is not None:
             delayed.add(rule.target_endpoint_id)
@@ -247,7 +247,7 @@ def _action_at_target(rule: RoutingRule, facts: Facts) -> TargetAction | None:
     return "update" if rule.target_endpoint_id in facts.tickets else "create"
 
 
-def _is_for(rule: RoutingRule, facts: Facts) -> bool:
+def is_for(rule: RoutingRule, facts: Facts) -> bool:
     """Whether what happened is among the rule's operations; closing is also an update."""
     happened = {facts.message.operation}
     if Operation.CLOSE in happened:

@@ -6,7 +6,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
+
+from django.db.models import QuerySet
 
 from endpoints.canonical import Operation
 from oneio.statements import one
@@ -26,6 +28,7 @@ from routing.ownership import Owner
 from routing.translation import TableRow
 
 log = logging.getLogger(__name__)
+Versions: TypeAlias = "QuerySet[RuleVersion]"
 
 
 def load(version: RuleVersion) -> compiled.RoutingRule:
@@ -84,10 +87,11 @@ def version_of(version_id: int) -> compiled.RoutingRule | None:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """An environment's current rules: those that route, and all by id, disabled ones included, because
-    what was routed before a rule was disabled must still be deliverable."""
+    what was routed before a rule was disabled must still be deliverable. `revision` is the environment's."""
 
     routing: compiled.RuleSet
     by_id: dict[int, compiled.RoutingRule]
+    revision: int = 0
 
     @property
     def carry_earlier_files(self) -> bool:
@@ -106,7 +110,7 @@ class RuleBook:
         revision = _revision(environment_id)
         known = self._known.get(environment_id)
         if known is None or known[0] != revision:
-            known = (revision, _current(environment_id))
+            known = (revision, _current(environment_id, revision))
             self._known[environment_id] = known
         return known[1]
 
@@ -116,14 +120,14 @@ def _revision(environment_id: int) -> int:
     return row[0] if row else 0
 
 
-def _current(environment_id: int) -> Rules:
-    versions = (
-        RuleVersion.objects.filter(environment_id=environment_id, current_of__isnull=False)
-        .select_related("rule", "source_entity", "target_entity")
-        .prefetch_related("conditions", "delays", "mappings__table__rows", "mappings__counter")
-        .select_related("rule", "source_entity", "target_entity", "attachment_mapping")
-        .prefetch_related("conditions", "mappings__table__rows", "mappings__counter")
-    )
+def with_rows(versions: Versions) -> Versions:
+    """The versions with all that compiling them reads."""
+    loaded = versions.select_related("rule", "source_entity", "target_entity", "attachment_mapping")
+    return loaded.prefetch_related("conditions", "delays", "mappings__table__rows", "mappings__counter")
+
+
+def _current(environment_id: int, revision: int) -> Rules:
+    versions = with_rows(RuleVersion.objects.filter(environment_id=environment_id, current_of__isnull=False))
     by_id = {}
     for version in versions:
         try:
@@ -131,7 +135,8 @@ def _current(environment_id: int) -> Rules:
         except compiled.RuleError as error:
             log.error("Rule %s cannot be run (%s); the others go on.", version.rule_id, error.field)
     enabled = {version.rule_id for version in versions if version.rule.enabled}
-    return Rules(compiled.RuleSet(rule for rule_id, rule in by_id.items() if rule_id in enabled), by_id)
+    routing = compiled.RuleSet(rule for rule_id, rule in by_id.items() if rule_id in enabled)
+    return Rules(routing, by_id, revision)
 
 
 def condition_trees(rows: Iterable[Condition]) -> dict[int | None, tuple[compiled.Node, ...]]:

@@ -47,7 +47,8 @@ NOT_ROUTED = sorted(set(MessageState.values) - {MessageState.RECEIVED.value, Mes
 class MessageBody(PartModel):
     """What a message says, encrypted, beside its narrow queue row. Its key is the Response ID.
 
-    `numbers` are those that rules took from counters for it, so that it never counts twice.
+    `numbers` are those that rules took from counters for it, so that it never counts twice. `trace` is what
+    its decision knew beside it (see `routing.trace`).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -57,6 +58,7 @@ class MessageBody(PartModel):
     headers = EncryptedJSONField(default=dict)
     canonical = EncryptedJSONField(null=True)
     numbers = EncryptedJSONField(null=True)
+    trace = EncryptedJSONField(null=True)
     problem = EncryptedTextField(null=True)
     emptied_at = models.DateTimeField(null=True, editable=False)
     objects = EncryptedQuerySet.as_manager()

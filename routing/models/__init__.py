@@ -4,6 +4,7 @@ from routing.models.attachments import AttachmentMapping
 from routing.models.condition import Condition, ConditionGroup
 from routing.models.counter import Counter
 from routing.models.delay import DelayCondition, DelayKind
+from routing.models.in_force import RuleInForce
 from routing.models.lookup import Lookup, LookupMode
 from routing.models.mapping import Mapping, MappingCategory, MappingKind, MissingPolicy, OnlyOn, Ownership
 from routing.models.rule import Revision, RoutingRule, RuleAction, RuleVersion, default_operations
@@ -27,6 +28,7 @@ __all__ = [
     "Revision",
     "RoutingRule",
     "RuleAction",
+    "RuleInForce",
     "RuleVersion",
     "TranslationRow",
     "TranslationTable",

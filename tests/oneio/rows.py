@@ -26,6 +26,7 @@ from routing.models import (
     Lookup,
     Mapping,
     RoutingRule,
+    RuleInForce,
     RuleVersion,
     TranslationRow,
     TranslationTable,
@@ -67,7 +68,7 @@ def build(environment: Environment) -> World:
         endpoint, rule, version, table, message, message.body, participant, participant.conversation,
         delivery, delivery.lane, delivery.content, endpoint.gate, endpoint.credentials, endpoint.inbox,
         endpoint.entity_types.get(), endpoint.receiver_logins.get(), environment,
-        mapping, counter,
+        mapping, counter, RuleInForce.objects.get(rule=rule),
         Condition.objects.create(
             version=version, path="title", operator="exists", parent=group, mapping=mapping
         ),
