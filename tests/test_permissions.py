@@ -19,7 +19,7 @@ from django.utils import timezone
 from django_q.models import Failure, Schedule
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
-from conversations.models import Conversation, DeliveryContent, MessageBody, Participant
+from conversations.models import ConflictSide, Conversation, DeliveryContent, MessageBody, Participant
 from endpoints.models import Endpoint
 from oneio import access
 from oneio.models import Environment, Organization, TenantModel
@@ -43,6 +43,7 @@ MINIMUM = {
     "routing_routingrule_copy": "integrator",
     "routing_routingrule_current": "integrator",
     "conversations_conversation_resync": "operator",
+    "conversations_conflict_choose": "operator",
     "conversations_delivery_edit": "operator",
     "conversations_queue_plan": "operator",
     "needs_you": "viewer",
@@ -60,6 +61,7 @@ MINIMUM = {
 }
 # They answer to a click on a button, or lead elsewhere where there is nothing to ask.
 POSTED = {
+    "conversations_conflict_choose",
     "conversations_delivery_edit",
     "needs_you_plan",
     "conversations_queue_plan",
@@ -147,8 +149,9 @@ def path_to(address: Address, world: World) -> str:
         "before": version,
         "after": version,
         "ticket": world[Participant],
+        "side": ConflictSide.THEIRS,
     }
-    values = {name: getattr(known[name], "pk", 1) for name in address.arguments}
+    values = {name: getattr(known[name], "pk", known[name]) for name in address.arguments}
     try:
         return reverse(f"admin:{address.name}", kwargs=values)
     except NoReverseMatch:
