@@ -198,11 +198,10 @@ _FIND_LANES = """
     JOIN (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::bigint[])) AS wanted(c, e)
       ON l.conversation_id = wanted.c AND l.endpoint_id = wanted.e
 """
-_WAITING_MESSAGE = """
-    SELECT FROM conversations_message WHERE state = 'received' AND (wake_at IS NULL OR wake_at <= now())
-"""
-_OUTLOOK = f"""
-    SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now()), EXISTS ({_WAITING_MESSAGE}),
+_OUTLOOK = """
+    SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now()),
+           EXISTS (SELECT FROM conversations_message
+                   WHERE state = 'received' AND (wake_at IS NULL OR wake_at <= now())),
            extract(epoch FROM LEAST(
                (SELECT min(due_at) FROM conversations_lane WHERE due_at > now()),
                (SELECT min(wake_at) FROM conversations_message WHERE state = 'received' AND wake_at > now())

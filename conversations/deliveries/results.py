@@ -38,6 +38,21 @@ from routing import changes
 
 NUMBER_LENGTH = 255
 LINK_LENGTH = 1000
+_ATTEMPT_FIELDS = ["ended_at", "result", "failure", "status_code", "code", "request", "answer", "detail"]
+_DELIVERY_FIELDS = [
+    "state",
+    "state_since",
+    "due_at",
+    "failure",
+    "failure_group",
+    "status_code",
+    "hold_reason",
+    "reason",
+    "possible_duplicate",
+    "in_doubt_since",
+    "checks",
+    "tries",
+]
 _LOCKED_SIDES = "WHERE conversation_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 _WAKE_POSTPONED = """
     UPDATE conversations_message SET wake_at = now()
@@ -213,32 +228,8 @@ class Results:
         ]
 
     def _save(self, touched: list[Participant], written_back: list[Delivery]) -> None:
-        update_rows(
-            self.attempts,
-            "ended_at",
-            "result",
-            "failure",
-            "status_code",
-            "code",
-            "request",
-            "answer",
-            "detail",
-        )
-        update_rows(
-            list(self.deliveries.values()),
-            "state",
-            "state_since",
-            "due_at",
-            "failure",
-            "failure_group",
-            "status_code",
-            "hold_reason",
-            "reason",
-            "possible_duplicate",
-            "in_doubt_since",
-            "checks",
-            "tries",
-        )
+        update_rows(self.attempts, *_ATTEMPT_FIELDS)
+        update_rows(list(self.deliveries.values()), *_DELIVERY_FIELDS)
         update_rows(self.problems, "problem")
         update_rows(
             list({row.pk: row for row in touched}.values()), "external_id", "number", "link", "shadow"
