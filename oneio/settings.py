@@ -284,6 +284,7 @@ UNFOLD: dict[str, Any] = {
                         "icon": "forum",
                         "link": reverse_lazy("admin:conversations_conversation_changelist"),
                     },
+                    {"title": "Why?", "icon": "help", "link": reverse_lazy("why")},
                     {
                         "title": "Alerts",
                         "icon": "notifications",

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from conversations.admin import needs_you
+from conversations.admin import needs_you, why
 from oneio.admin.switch import choose
 from oneio.home.search import search
 
@@ -14,5 +14,7 @@ urlpatterns = [
     path("admin/search/", admin.site.admin_view(search)),  # before Unfold's own, which the menu names
     path("admin/needs-you/", needs_you.view, name="needs_you"),
     path("admin/needs-you/plan/", needs_you.plan_view, name="needs_you_plan"),
+    path("admin/why/", why.search_view, name="why"),
+    path("admin/why/<int:pk>/", why.story_view, name="conversations_message_why"),
     path("admin/", admin.site.urls),
 ]

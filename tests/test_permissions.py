@@ -47,6 +47,8 @@ MINIMUM = {
     "conversations_delivery_edit": "operator",
     "conversations_queue_plan": "operator",
     "needs_you": "viewer",
+    "why": "viewer",
+    "conversations_message_why": "viewer",
     "needs_you_plan": "operator",
     "routing_configuration": "viewer",
     "routing_configuration_export": "viewer",

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from django.http import HttpRequest
 
-from conversations.admin import conflicts, timeline
+from conversations.admin import conflicts, timeline, why
 from conversations.admin.lanes import Column
 from conversations.models import Attachment, Conversation, Message
 from endpoints.admin.gate_words import mark as endpoint_mark
@@ -46,6 +46,13 @@ def variables(
     return {"variables": decode_attributes(opened.variables)}
 
 
+def why_lines(
+    request: HttpRequest, conversation: Conversation, columns: list[Column], readable: bool
+) -> dict[str, Any]:
+    """Every message, each with the way to its story."""
+    return {"lines": why.of_conversation(request, conversation)}
+
+
 def comments(
     request: HttpRequest, conversation: Conversation, columns: list[Column], readable: bool
 ) -> dict[str, Any]:
@@ -77,6 +84,7 @@ def attachments(
 
 TABS = (
     Tab("", "Timeline", timeline.load, reads_payload=False),
+    Tab("why", "Why?", why_lines, reads_payload=False),
     Tab("comments", "Comments", comments),
     Tab("attachments", "Attachments", attachments),
     Tab("variables", "Variables", variables),
