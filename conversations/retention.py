@@ -33,6 +33,8 @@ from conversations.models import (
     Message,
     MessageBody,
     MessageState,
+    ReplayItem,
+    ReplayState,
 )
 from oneio.bulk import update_rows
 from oneio.fields import EncryptedField
@@ -165,6 +167,22 @@ def _empty_files(rows: list[Row]) -> None:
     Attachment.objects.filter(pk__in=keys).update(emptied_at=queue.database_now())
 
 
+def _replayed(before: datetime) -> Any:
+    rows = ReplayItem.objects.filter(emptied_at=None, pk__lt=earliest(before))
+    return rows.values_list("pk", "organization_id")
+
+
+def _needed_replayed(keys: list[Any]) -> set[Any]:
+    rows = ReplayItem.objects.filter(pk__in=keys, replay__state=ReplayState.RUNNING)
+    return set(rows.values_list("pk", flat=True))
+
+
+def _empty_replayed(rows: list[Row]) -> None:
+    now = queue.database_now()
+    items = [ReplayItem(id=pk, organization_id=owner, emptied_at=now) for pk, owner in rows]
+    update_rows(items, *_encrypted(ReplayItem), "emptied_at")
+
+
 def _silent(before: datetime) -> Any:
     """Conversations of which nobody has heard since. Whoever adds to one locks it and moves its time, so
     what is added meanwhile saves it."""
@@ -209,6 +227,7 @@ def _open(**where: OuterRef) -> Exists:
 _HANGING = "message_id = ANY(%(messages)s) OR conversation_id = ANY(%(conversations)s::uuid[])"
 _OF_CONVERSATIONS = "conversation_id = ANY(%(conversations)s::uuid[])"
 _DELETIONS = (
+    "DELETE FROM conversations_replayitem WHERE message_id = ANY(%(messages)s)",
     "DELETE FROM conversations_conflict"
     f" WHERE delivery_id IN (SELECT id FROM conversations_delivery WHERE {_HANGING})",
     "DELETE FROM conversations_attempt"
@@ -230,6 +249,7 @@ _CONTENTS, _CONVERSATIONS = "RETENTION_CONTENT_DAYS", "RETENTION_CONVERSATION_DA
 STEPS = (
     Step("what messages said", _CONTENTS, _bodies, _needed_bodies, _empty_bodies),
     Step("what deliveries carried", _CONTENTS, _contents, _needed_contents, _empty_contents),
+    Step("what replays would write", _CONTENTS, _replayed, _needed_replayed, _empty_replayed),
     Step("files", _CONTENTS, _files, _needed_files, _empty_files, FILES_AT_ONCE),
     Step("conversations", _CONVERSATIONS, _silent, _busy, _delete_conversations, CONVERSATIONS_AT_ONCE),
     Step(

@@ -17,6 +17,15 @@ from conversations.models.delivery import (
 )
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 from conversations.models.payload_view import PayloadView
+from conversations.models.replay import (
+    Replay,
+    ReplayData,
+    ReplayFinding,
+    ReplayItem,
+    ReplayItemState,
+    ReplayRules,
+    ReplayState,
+)
 from conversations.models.statistics import HourlyCount
 
 __all__ = [
@@ -44,4 +53,11 @@ __all__ = [
     "PayloadView",
     "Reason",
     "RemoteItem",
+    "Replay",
+    "ReplayData",
+    "ReplayFinding",
+    "ReplayItem",
+    "ReplayItemState",
+    "ReplayRules",
+    "ReplayState",
 ]

@@ -15,6 +15,8 @@ from conversations.models import (
     Message,
     PayloadView,
     RemoteItem,
+    Replay,
+    ReplayItem,
 )
 from endpoints.models import Alert, Endpoint, Reference
 from oneio.models import Environment
@@ -88,6 +90,11 @@ def build(environment: Environment) -> World:
         PayloadView.objects.create(
             environment=environment, person=unique("person"), subject="message", key="1",
             hour=message.received_at,
+        ),
+        replay := Replay.objects.create(environment=environment, state="planned", planned_at=timezone.now()),
+        ReplayItem.objects.create(
+            replay=replay, environment=environment, message=message, rule=rule, rule_version=version,
+            endpoint=target, part="record", state="queued", finding="send", delivery=delivery,
         ),
         HourlyCount.objects.create(endpoint=endpoint, environment=environment, hour=timezone.now()),
         AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
