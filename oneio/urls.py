@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from conversations.admin import needs_you, why
+from conversations.admin.editor.page import urls as editor_urls
 from oneio.admin.switch import choose
 from oneio.home.search import search
 
@@ -16,5 +17,6 @@ urlpatterns = [
     path("admin/needs-you/plan/", needs_you.plan_view, name="needs_you_plan"),
     path("admin/why/", why.search_view, name="why"),
     path("admin/why/<int:pk>/", why.story_view, name="conversations_message_why"),
+    *editor_urls(),
     path("admin/", admin.site.urls),
 ]

@@ -55,7 +55,7 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         variables=_rows(mappings, MappingCategory.VARIABLE, conditions),
         outbound=_rows(mappings, MappingCategory.OUTBOUND, conditions),
         conversation=_rows(mappings, MappingCategory.CONVERSATION, conditions),
-        delays=tuple(_delay(row) for row in version.delays.all()),
+        delays=tuple(delay(row) for row in version.delays.all()),
     )
 
 
@@ -168,8 +168,9 @@ def _node(row: Condition, below: dict[int | None, list[Condition]], depth: int =
     return compiled.Condition(path=row.path, operator=row.operator, value=row.value, values=tuple(row.values))
 
 
-def _delay(row: DelayCondition) -> Delay:
-    """A variable is named alone or as `conversation.name`."""
+def delay(row: DelayCondition) -> Delay:
+    """Compile one delay, saved or not; a variable is named alone or as `conversation.name`. Raises
+    compiled.RuleError."""
     path = row.path if row.path.startswith("conversation.") else f"conversation.{row.path}"
     condition = compiled.Condition(path, row.operator, row.value, tuple(row.values)) if row.path else None
     return Delay(cast(DelayKind, row.kind), row.seconds, condition)
@@ -197,7 +198,7 @@ def mapping_row(row: Mapping, conditions: tuple[compiled.Node, ...] = ()) -> com
         further_sources=tuple(row.further_sources),
         template=row.template,
         constant=row.constant,
-        table=_table(row.table) if row.table else None,
+        table=table(row.table) if row.table else None,
         counter=row.counter.name if row.counter else "",
         separator=row.separator,
         target=row.target,
@@ -211,14 +212,16 @@ def mapping_row(row: Mapping, conditions: tuple[compiled.Node, ...] = ()) -> com
     )
 
 
-def _table(table: TranslationTable) -> compiled.TranslationTable:
-    rows = list(table.rows.all())
+def table(stored: TranslationTable) -> compiled.TranslationTable:
+    """Compile a translation table. Raises compiled.RuleError where its rows do not fit its columns."""
+    rows = list(stored.rows.all())
+    wide = tuple(TableRow(tuple(row.sources), tuple(row.targets)) for row in rows) if stored.inputs else ()
     return compiled.TranslationTable(
-        name=table.name,
-        rows=() if table.inputs else tuple((row.source, row.target) for row in rows),
-        unmapped=cast(compiled.Unmapped, table.unmapped),
-        default=table.default,
-        inputs=tuple(table.inputs),
-        outputs=tuple(table.outputs),
-        wide=tuple(TableRow(tuple(row.sources), tuple(row.targets)) for row in rows) if table.inputs else (),
+        name=stored.name,
+        rows=() if stored.inputs else tuple((row.source, row.target) for row in rows),
+        unmapped=cast(compiled.Unmapped, stored.unmapped),
+        default=stored.default,
+        inputs=tuple(stored.inputs),
+        outputs=tuple(stored.outputs),
+        wide=wide,
     )

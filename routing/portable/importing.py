@@ -87,6 +87,18 @@ def import_document(
     return work.report
 
 
+def write_draft(rule: RoutingRule, node: reading.RuleNode) -> RuleVersion:
+    """Make the rule and its draft what the node says, in one transaction. Raises Unimportable."""
+    work = _Import(rule.environment, Options())
+    with transaction.atomic():
+        with work.at(node.place):
+            work.identify(rule, node)
+            draft = work.draft(rule, node)
+        if work.report.problems:
+            raise Unimportable(work.report.problems)
+    return draft
+
+
 @dataclass
 class _Import:
     environment: Environment
@@ -95,17 +107,17 @@ class _Import:
 
     def run(self, document: Document) -> None:
         for endpoint in document.endpoints:
-            with self._at(endpoint.place):
+            with self.at(endpoint.place):
                 self._endpoint(endpoint)
         for table in document.tables:
-            with self._at(table.place):
+            with self.at(table.place):
                 self._table(table)
         for rule in document.rules:
-            with self._at(rule.place):
+            with self.at(rule.place):
                 self._rule(rule)
 
     @contextmanager
-    def _at(self, place: str) -> Iterator[None]:
+    def at(self, place: str) -> Iterator[None]:
         """What goes wrong inside becomes a problem at this place; the rest is still looked at."""
         try:
             with transaction.atomic():
@@ -168,12 +180,9 @@ class _Import:
         rule = existing or RoutingRule(environment=self.environment, slug=node.slug)
         before = self._as_it_is(rule)
         was_draft = versions.find_draft(rule) if existing else None
-        for name, value in node.rule.items():
-            setattr(rule, name, value)
-        rule.owner = self._owner(node)
-        self._saved(rule)
+        self.identify(rule, node)
         with transaction.atomic():
-            draft = self._draft(rule, node)
+            draft = self.draft(rule, node)
             after = writing.rule_document(rule, draft)
             same = bool(before) and not differences(_content(before), _content(after))
             if same:
@@ -184,7 +193,15 @@ class _Import:
             note = "It is published."
         self._record("Rule", node.slug, before, after, note)
 
-    def _draft(self, rule: RoutingRule, node: reading.RuleNode) -> RuleVersion:
+    def identify(self, rule: RoutingRule, node: reading.RuleNode) -> None:
+        """Give the rule the name, label, owner and switch of the document."""
+        for name, value in node.rule.items():
+            setattr(rule, name, value)
+        rule.owner = self._owner(node)
+        self._saved(rule)
+
+    def draft(self, rule: RoutingRule, node: reading.RuleNode) -> RuleVersion:
+        """Give the rule's draft the content of the document, and see that it can run."""
         source = self._entity(node.source, f"{node.place}.from")
         target = self._entity(node.target, f"{node.place}.to") if node.target else None
         draft = versions.save_draft(rule, source, target, **node.version)

@@ -119,11 +119,16 @@ def read(text: str) -> Document:
         raw = plain_yaml.load(text)
     except plain_yaml.PlainYamlError as error:
         raise Unimportable([Problem("", str(error))]) from None
-    reader = _Reader()
-    document = reader.document(raw)
-    if reader.problems:
-        raise Unimportable(reader.problems)
+    document, problems = look_at(raw)
+    if problems:
+        raise Unimportable(problems)
     return document
+
+
+def look_at(raw: Any) -> tuple[Document, list[Problem]]:
+    """The document in a tree of plain values, as far as it can be read, and all that is wrong with it."""
+    reader = _Reader()
+    return reader.document(raw), reader.problems
 
 
 @dataclass

@@ -36,7 +36,7 @@ def styled() -> set[str]:
 def used(text: str) -> set[str]:
     """The classes that a template, or HTML in Python, names; parts that are filled in are left out."""
     found: set[str] = set()
-    for value in re.findall(r'class="([^"]*)"', text):
+    for value in re.findall(r'(?<!:)class="([^"]*)"', text):
         without_tags = re.sub(r"{%.*?%}|{{.*?}}", " ", value)
         found |= {name for name in without_tags.split() if "{" not in name}
     return found

@@ -1,0 +1,1 @@
+"""The mapping editor: one rule's draft, tried on a real message while it is written."""

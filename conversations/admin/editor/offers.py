@@ -1,0 +1,156 @@
+"""What the editor offers to choose from: kinds, formatters, operators, tables, counters, people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Count
+from guardian.conf import settings as guardian
+
+from endpoints.canonical import Operation
+from routing.admin.condition_forms import operator_choices
+from routing.context import ROOTS
+from routing.formatters import FORMATTERS
+from routing.formatters.documents import DOCUMENTS
+from routing.formatters.encodings import ENCODINGS
+from routing.formatters.lists import LISTS
+from routing.formatters.numbers import NUMBERS
+from routing.formatters.patterns import PATTERNS
+from routing.formatters.text import TEXT
+from routing.formatters.times import TIMES
+from routing.models import (
+    Counter,
+    DelayKind,
+    MappingKind,
+    MissingPolicy,
+    OnlyOn,
+    Ownership,
+    RoutingRule,
+    RuleAction,
+    TranslationTable,
+)
+from routing.operators import OPERATORS
+from routing.portable import shape, writing
+
+USES = {
+    MappingKind.COPY: ["source"],
+    MappingKind.CONSTANT: ["constant"],
+    MappingKind.TEMPLATE: ["template"],
+    MappingKind.APPEND: ["source", "template"],
+    MappingKind.TRANSLATE: ["source", "table"],
+    MappingKind.MULTI_TO_SINGLE: ["source", "further_sources", "separator"],
+    MappingKind.SPLIT: ["source", "further_targets", "separator"],
+    MappingKind.COUNTER: ["counter"],
+}
+"""What each kind of mapping asks for besides its target."""
+FAMILIES = (
+    ("Text", TEXT),
+    ("Patterns", PATTERNS),
+    ("Lists", LISTS),
+    ("Numbers", NUMBERS),
+    ("Times", TIMES),
+    ("Documents", DOCUMENTS),
+    ("Encodings", ENCODINGS),
+)
+"""The formatters as they are offered."""
+WORDS = {
+    MappingKind.COPY: "copy",
+    MappingKind.TRANSLATE: "table",
+    MappingKind.MULTI_TO_SINGLE: "join",
+}
+"""Short words for kinds, where a row has no room for the long ones."""
+
+
+def lists(rule: RoutingRule, user: Any) -> dict[str, Any]:
+    """What the page's choices offer."""
+    counters = Counter.objects.filter(environment=rule.environment_id)
+    return {
+        "kinds": [(kind.value, WORDS.get(kind, kind.label.split()[0].lower())) for kind in MappingKind],
+        "only_on": [("", "Create and update"), *OnlyOn.choices],
+        "missing": MissingPolicy.choices,
+        "ownership": Ownership.choices,
+        "actions": RuleAction.choices,
+        "operations": [(one.value, one.value.capitalize()) for one in Operation],
+        "operators": [(title, found) for title, found in operator_choices() if title != "Groups"],
+        "delays": DelayKind.choices,
+        "formatters": [(family, [(one.name, one.label) for one in found]) for family, found in FAMILIES],
+        "counters": list(counters.values_list("name", flat=True)),
+        "owners": owners(rule, user),
+        "roots": [f"{root}." for root in ROOTS if root not in ("attributes", "counters", "target")],
+        "files": _files(),
+    }
+
+
+def owners(rule: RoutingRule, user: Any) -> list[str]:
+    """Whom a person may name as owner: superusers everybody, others themselves; and who it is now."""
+    now = [rule.owner.get_username()] if rule.owner else []
+    if not user.is_superuser:
+        return sorted({user.get_username(), *now})
+    accounts = get_user_model()
+    active = accounts._default_manager.filter(is_active=True)
+    nobody = {guardian.ANONYMOUS_USER_NAME}
+    return sorted({*active.values_list(accounts.USERNAME_FIELD, flat=True), *now} - nobody)
+
+
+def _files() -> list[dict[str, Any]]:
+    """The fields of an attachment mapping, as the page asks for them."""
+    found = []
+    for key in shape.FILES.fields:
+        field = shape.FILES.field(key)
+        kind = {"BooleanField": "flag", "ArrayField": "list"}.get(field.get_internal_type(), "number")
+        label = str(field.verbose_name)
+        label = label[:1].upper() + label[1:]
+        found.append({"key": key, "label": label, "kind": kind, "help": field.help_text})
+    return found
+
+
+def defaults() -> dict[str, Any]:
+    """What each sort of row says when it says nothing."""
+    kinds = {
+        "rule": shape.RULE,
+        "version": shape.VERSION,
+        "mapping": shape.MAPPING,
+        "condition": shape.CONDITION,
+        "delay": shape.DELAY,
+        "files": shape.FILES,
+        "table": shape.TABLE,
+    }
+    found = {name: {key: kind.default(key) for key in kind.fields} for name, kind in kinds.items()}
+    found["mapping"] |= {"table": "", "counter": "", "when": []}
+    return found
+
+
+def formatters() -> dict[str, Any]:
+    """Every formatter with its arguments, by name."""
+    return {
+        one.name: {
+            "label": one.label,
+            "help": one.help,
+            "arguments": [
+                {"name": a.name, "label": a.label, "type": a.type, "default": a.default, "choices": a.choices}
+                for a in one.arguments
+            ],
+        }
+        for one in FORMATTERS.values()
+    }
+
+
+def operators() -> dict[str, Any]:
+    """Every operator by name: what stands to its right."""
+    return {
+        one.name: {"label": one.label, "help": one.help, "takes": one.takes} for one in OPERATORS.values()
+    }
+
+
+def kinds() -> dict[str, Any]:
+    """Every kind of mapping: its label and what it asks for."""
+    return {kind.value: {"label": kind.label, "uses": USES[kind]} for kind in MappingKind}
+
+
+def tables(rule: RoutingRule) -> dict[str, Any]:
+    """The environment's translation tables as documents, each with how many rules use it."""
+    rows = TranslationTable.objects.filter(environment=rule.environment_id).prefetch_related("rows")
+    counted = rows.annotate(rules=Count("mappings__version__rule", distinct=True))
+    empty = defaults()["table"]
+    return {row.name: {**empty, **writing.table_document(row), "used": row.rules} for row in counted}
