@@ -204,7 +204,7 @@ def test_person_who_retries_the_unknown_flags_it(place: Office) -> None:
 def test_doubt_outlives_a_mapping_that_fails_meanwhile(place: Office) -> None:
     delivery = in_doubt(place)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sender, "command_for", lambda *_: 1 / 0)
+        patch.setattr(sender, "_decided", lambda *_: 1 / 0)
         place.deliver()
     assert (fresh(delivery).state, fresh(delivery).hold_reason) == ("held", "internal")
 

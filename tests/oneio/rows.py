@@ -64,7 +64,7 @@ def build(environment: Environment) -> World:
     participant = make_participant(endpoint=endpoint)
     Message.objects.filter(pk=message.pk).update(conversation=participant.conversation)
     message.refresh_from_db()
-    delivery = make_delivery(message, target, rule=rule)
+    delivery = make_delivery(message, target, rule=rule, state="superseded")
     tenant: dict[str, Any] = {"organization_id": environment.organization_id}
     rows: list[models.Model] = [
         endpoint, rule, version, table, message, message.body, participant, participant.conversation,

@@ -118,7 +118,7 @@ def test_mapping_is_compiled_with_all_that_it_says(source: Endpoint, target: End
     assert translated.targets == ("priority", "assignment_group")
     assert translated.table is not None
     assert translated.table.find_row([{"1"}, {"2"}]) == ("P1", "Majors")
-    assert translated.formatters[0].arguments == {"length": 20, "ellipsis": "…"}
+    assert translated.formatters[0].arguments == {"length": 20, "ellipsis": "…", "at_word": True}
     assert (translated.only_on, translated.missing, translated.default) == ("create", "default", "P3")
     assert (joined.further_sources, joined.between) == (("b",), " / ")
 
