@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from endpoints.models import EntityType
@@ -43,6 +43,11 @@ class TransitionRefused(Exception):
 def find_draft(rule: RoutingRule) -> RuleVersion | None:
     """The rule's draft, if it has one."""
     return RuleVersion.objects.filter(rule=rule, published_at=None).first()
+
+
+def files_of_draft(rule: RoutingRule) -> QuerySet[AttachmentMapping]:
+    """The draft's attachment mapping, if it has one."""
+    return AttachmentMapping.objects.filter(version__rule=rule, version__published_at=None)
 
 
 def draft_of(rule: RoutingRule) -> RuleVersion:

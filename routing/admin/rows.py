@@ -137,7 +137,7 @@ class AttachmentInline(DraftRows):
 
     def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
         """The draft's own."""
-        return AttachmentMapping._base_manager.filter(version=versions.find_draft(obj))
+        return versions.files_of_draft(obj)
 
 
 class ConversationInline(MappingInline):

@@ -73,6 +73,8 @@ def disagree(row: models.Model, constraint: CompositeForeignKey, here: World, th
     tenant = {"environment": there[Environment].pk, "organization": organization_of(there)}
     if name == "environment":
         link(row, organization=organization_of(there))
+    elif apps.get_model(constraint.to) is type(row):
+        link(row, **{name: there[type(row)].pk})  # a row that moves would take itself along
     elif own := {column: value for column, value in tenant.items() if column in agreed}:
         link(row, **own, **{name: getattr(row, f"{name}_id") or here[apps.get_model(constraint.to)].pk})
     else:
