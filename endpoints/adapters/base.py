@@ -41,6 +41,8 @@ class Capability(StrEnum):
     """Takes files for its tickets."""
     DOWNLOAD = "download"
     """Hands out the files that its messages speak of."""
+    LOOKUP = "lookup"
+    """Answers questions for records that fit some criteria."""
 
 
 class Action(StrEnum):
@@ -202,6 +204,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """Which records a rule asks for: of an entity type or, where that is None, of what the system calls
+    `record` (a table, an object). All `criteria`, name → text, must equal; an empty `attributes` asks for
+    all. Names of an entity type's attributes are the canonical ones, others the system's own."""
+
+    entity: EntityConfig | None
+    record: str
+    criteria: Mapping[str, str] = field(repr=False)
+    attributes: tuple[str, ...] = ()
+    limit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class FieldDescription:
     """One field that an entity type has at its system, for the mapping editor."""
 
@@ -275,6 +290,11 @@ class Adapter(ABC):
     def fetch(self, entity: EntityConfig, external_id: str, http: HttpClient) -> CanonicalMessage | Outcome:
         """The ticket as it is now at its system."""
         raise TypeError(f"{self.label} does not declare that it can read tickets.")
+
+    def find(self, question: Question, http: HttpClient) -> Sequence[Attributes] | Outcome:
+        """The records asked for, newest first where the system can tell, each with `id` and, if it has
+        them, `number` and `codes`; or the outcome that says why there is no answer."""
+        raise TypeError(f"{self.label} does not declare that it can be asked for records.")
 
     def download(
         self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int

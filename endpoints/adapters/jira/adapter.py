@@ -17,13 +17,14 @@ from endpoints.adapters.base import (
     EntityConfig,
     FieldDescription,
     Plan,
+    Question,
     Received,
     Step,
 )
 from endpoints.adapters.exchange import Progress, Speaker
-from endpoints.adapters.jira import fields, files, lookup, reading, rendering, workflow
+from endpoints.adapters.jira import fields, files, finding, lookup, reading, rendering, workflow
 from endpoints.adapters.jira.options import SETTINGS, options_of
-from endpoints.canonical import Attachment, CanonicalMessage, EntityKind
+from endpoints.canonical import Attachment, Attributes, CanonicalMessage, EntityKind
 from endpoints.http import HttpAnswer, HttpClient
 from endpoints.outcomes import Found, Outcome, RemoteItem, Verification
 
@@ -89,6 +90,10 @@ class JiraAdapter(Adapter):
             return answer.outcome
         body = {"webhookEvent": "jira:issue_updated", "issue": answer.body}
         return self.read(Received(body, {}, {}, datetime.now(UTC)))
+
+    def find(self, question: Question, http: HttpClient) -> Sequence[Attributes] | Outcome:
+        """Issues by their fields, or users."""
+        return finding.find(question, self._options, self.endpoint.timezone, self._speaker(http))
 
     def download(
         self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int

@@ -16,6 +16,7 @@ from endpoints.adapters.base import (
     EntityConfig,
     FieldDescription,
     Plan,
+    Question,
     Received,
     Setting,
     Token,
@@ -23,11 +24,11 @@ from endpoints.adapters.base import (
     Unrenderable,
 )
 from endpoints.adapters.exchange import Exchange
-from endpoints.adapters.rest import reading, rendering, speaking
+from endpoints.adapters.rest import finding, reading, rendering, speaking
 from endpoints.adapters.rest.declaration import AuthKind, Lookup, Request, RestDeclaration
 from endpoints.adapters.rest.loading import DeclarationError, declaration_from_text
 from endpoints.adapters.rest.templates import TemplateError, fill
-from endpoints.canonical import Attachment, AttributeType, CanonicalMessage, EntityKind
+from endpoints.canonical import Attachment, Attributes, AttributeType, CanonicalMessage, EntityKind
 from endpoints.http import HttpClient
 from endpoints.outcomes import Failure, Found, Outcome, RemoteItem, Result, Verification
 from oneio.paths import MISSING, compile_path
@@ -140,6 +141,20 @@ class RestAdapter(Adapter):
         received = _received(fetch.document, {**values, "answer": answer.body})
         return reading.read(self.endpoint, self._declared(), received, entity)
 
+    def find(self, question: Question, http: HttpClient) -> Sequence[Attributes] | Outcome:
+        """Records, by the declared `find`."""
+        find = None if self._fault else self._rest.operations.find
+        if find is None:
+            return _misdeclared(
+                str(self._fault or "The declaration has no operations.find: it cannot be asked for records.")
+            )
+        try:
+            step = finding.step_for(self.endpoint, find, question)
+        except Unrenderable as fault:
+            return _misdeclared(str(fault))
+        answer = self._speaker(find, http).ask(step, complaint=self._complaint(find))
+        return finding.records_in(answer, find, question, self.endpoint, self._rest)
+
     def download(
         self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int
     ) -> Outcome:
@@ -244,6 +259,7 @@ def _capabilities(declaration: RestDeclaration) -> frozenset[Capability]:
         Capability.DOWNLOAD: operations.download,
         Capability.WRITE_BACK: operations.write_back,
         Capability.FETCH: operations.fetch,
+        Capability.LOOKUP: operations.find,
         Capability.TOKEN: declaration.auth.kind is AuthKind.OAUTH2,
     }
     return frozenset(capability for capability, declared in has.items() if declared)

@@ -237,6 +237,16 @@ class Fetch(Request):
     document: BodyTree = "{{ answer }}"
 
 
+@dataclass(frozen=True, slots=True)
+class Find(Request):
+    """Answers a rule's question; `items` leads to a list (or one), `id` and `number` are inside an item. Its
+    templates know `criteria`, `record` (or `entity`), `wanted` attributes and how many at `most`."""
+
+    method: Annotated[str, "method"] = "GET"
+    items: PathText = "$"
+    none: frozenset[int] = frozenset()
+
+
 class FileForm(StrEnum):
     """How a file is handed on: as the body itself, as a part of a form, or as base64 in a JSON body."""
 
@@ -274,6 +284,7 @@ class Operations:
     lookup_comment: Lookup | None = None
     lookup_file: Lookup | None = None
     fetch: Fetch | None = None
+    find: Find | None = None
     check: Fetch | None = None
 
 

@@ -16,15 +16,16 @@ from endpoints.adapters.base import (
     EntityConfig,
     FieldDescription,
     Plan,
+    Question,
     Received,
     Setting,
     Step,
     Token,
 )
 from endpoints.adapters.exchange import Progress, Speaker
-from endpoints.adapters.servicenow import fields, files, lookup, oauth, reading, rendering
+from endpoints.adapters.servicenow import fields, files, finding, lookup, oauth, reading, rendering
 from endpoints.adapters.servicenow.rendering import READ_QUERY, TABLE_API
-from endpoints.canonical import Attachment, CanonicalMessage, EntityKind
+from endpoints.canonical import Attachment, Attributes, CanonicalMessage, EntityKind
 from endpoints.http import HttpClient
 from endpoints.outcomes import Found, Outcome, RemoteItem, Verification
 
@@ -138,6 +139,10 @@ class ServiceNowAdapter(Adapter):
             return answer.outcome
         body = {"entity_type": entity.selector, "operation": "update", "record": answer.body["result"]}
         return self.read(Received(body, {}, {}, datetime.now(UTC)))
+
+    def find(self, question: Question, http: HttpClient) -> Sequence[Attributes] | Outcome:
+        """Records of any table, by the columns' values."""
+        return finding.find(question, self._speaker(http))
 
     def download(
         self, file: Attachment, http: HttpClient, take: Callable[[Iterator[bytes]], None], longest: int

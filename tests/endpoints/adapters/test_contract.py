@@ -19,6 +19,7 @@ from endpoints.adapters.base import (
     EntityConfig,
     OutgoingFile,
     Plan,
+    Question,
     Reference,
     Unreadable,
 )
@@ -33,6 +34,7 @@ OPTIONAL_VERBS = {
     Capability.TOKEN: "acquire_token",
     Capability.FETCH: "fetch",
     Capability.DOWNLOAD: "download",
+    Capability.LOOKUP: "find",
 }
 DECLARATION = """
 auth: {kind: oauth2, token_url: /oauth/token}
@@ -47,6 +49,7 @@ operations:
   comment: {path: "/tickets/{{ target.id }}/comments", body: {text: "{{ comment.text }}"}}
   write_back: {path: "/tickets/{{ target.id }}", method: PUT, body: {partner: "{{ partner.number }}"}}
   attach: {path: "/tickets/{{ target.id }}/files"}
+  find: {path: /tickets, query: {number: "{{ criteria.number }}"}}
   check: {path: /me}
 """
 SETTINGS: dict[str, dict[str, str]] = {"rest": {"declaration": DECLARATION}, "servicenow": {"auth": "oauth"}}
@@ -164,6 +167,18 @@ def test_unreachable_system_is_an_outcome_without_secrets(
     assert {outcome.result for outcome in outcomes} == {Result.NOT_SENT}
     assert all(SECRET not in repr(outcome) for outcome in outcomes)
     assert all({"method", "path", "query", "body"} <= outcome.request.keys() for outcome in outcomes)
+
+
+@every_adapter
+def test_unanswered_question_is_an_outcome(adapter_class: type[Adapter], http: HttpClient) -> None:
+    adapter = adapter_for(adapter_class.kind, config_for(adapter_class))
+    question = Question(entities_of(adapter_class)[0], "", {"number": "T-1"})
+
+    answer = adapter.find(question, http)
+
+    assert isinstance(answer, Outcome)
+    assert answer.result is Result.NOT_SENT
+    assert SECRET not in repr(answer)
 
 
 @pytest.mark.parametrize(
