@@ -159,6 +159,7 @@ class _Compiler:
             only_on=given["only_on"],
             missing=given["missing"],
             default=given["default"],
+            owner=given["ownership"],
         )
 
     def delays(self, rows: Sequence[Mapping[str, Any]]) -> tuple[compiled.Delay, ...]:

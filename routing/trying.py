@@ -15,6 +15,8 @@ from routing.drafting import Asked, Draft, Mapped
 from routing.mapping import MappingError, TargetAction, evaluate
 
 Fate: TypeAlias = Literal["value", "cleared", "nothing", "left_out", "failed"]
+COMMENT = "comment"
+"""The target of the mapping that words a comment, and the part of the document that holds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def _give(
 ) -> Given:
     if row.only_on and row.only_on != action:
         return Given(mapped.place, "left_out", why=f"only on {row.only_on}")
+    if mapped.category == "outbound" and row.target == COMMENT and COMMENT not in seen:
+        return Given(mapped.place, "left_out", why="only for messages with a comment")
     if not hold(row.conditions, seen):
         return Given(mapped.place, "left_out", why="its condition does not hold")
     same = [one for one in before if not set(one.targets).isdisjoint(row.targets)]

@@ -179,11 +179,11 @@ class RoutingRuleAdmin(EnvironmentAdmin):
             versions.save_draft(obj, cleaned["source"], cleaned["target"], **form.content())
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
-        """Go on with conditions and mappings."""
+        """Go on with conditions and mappings, in the editor."""
         messages.success(
             request, f"“{obj}” is saved as a draft. Add conditions and mappings, then publish it."
         )
-        return HttpResponseRedirect(self._page(obj.pk))
+        return HttpResponseRedirect(reverse("routing_routingrule_editor", args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """After Publish, ask for the reason."""

@@ -90,6 +90,7 @@ document.addEventListener("alpine:init", () => {
       return fitting.sort((one, other) => other.mandatory - one.mandatory);
     },
     get mandatoryWord() {
+      if (!this.doc.operations.includes("create")) return "This rule creates nothing: no field is mandatory.";
       const left = this.targetShown.filter((one) => one.mandatory && !one.used).map((one) => one.label.toLowerCase());
       if (!left.length) return "All mandatory fields are filled.";
       return `${left.length} mandatory ${left.length === 1 ? "field" : "fields"} left: ${left.join(", ")}`;

@@ -9,6 +9,7 @@ document.addEventListener("alpine:init", () => {
     get usesDefault() { return this.unmapped === "default"; },
     get columns() { return this.inputs.length ? [...this.inputs, ...this.outputs.map((name) => `→ ${name}`)] : ["What comes in", "What goes out"]; },
     get hasGaps() { return this.gaps.length > 0; },
+    get isSaved() { return !this.isDirty; },
     get saveWord() { return this.isDirty ? "Save table" : "Saved"; },
     get effect() { return this.used > 0 && this.isDirty ? `Counts at once for ${this.used} ${this.used === 1 ? "rule" : "rules"}, published ones too.` : ""; },
 

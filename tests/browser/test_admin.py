@@ -114,6 +114,7 @@ def test_rule_is_written_and_published(page: Page):
     page.locator("#id_source").select_option(label=f"ServiceNow – incident ({environment})")
     page.locator("#id_target").select_option(label=f"Jira – incident ({environment})")
     page.get_by_role("button", name="Save draft").click()
+    page.get_by_role("link", name="Back to the rule").click()
     page.locator("#tabs-items").get_by_text("Mappings").click()
     page.get_by_text("Add another Mapping").first.click()
     page.fill("#id_routing-mapping-0-source", "title")

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from guardian.shortcuts import assign_perm
 
-from conversations.models import Message, MessageState, PayloadView
+from conversations.models import Conversation, Message, MessageState, PayloadView
 from endpoints.canonical import CanonicalMessage, Comment, EntityKind, Operation, Visibility, to_json
 from endpoints.models import Endpoint
 from oneio.access import Permission
@@ -30,6 +30,7 @@ from tests.factories import (
 from tests.signed_in import make_user, signed_in
 
 pytestmark = pytest.mark.django_db
+COMMENT = Comment("c1", "Looking", Visibility.PUBLIC, at=datetime(2026, 1, 1, tzinfo=UTC))
 ATTRIBUTES = {"title": "Core switch down", "priority": "1 - Critical", "description": "It drops."}
 
 
@@ -55,9 +56,16 @@ class Desk:
         address = reverse(f"routing_routingrule_editor_{name}", args=[self.rule.pk])
         return (client or self.client).post(address, json.dumps(content), content_type="application/json")
 
-    def preview(self, client: Client | None = None, tables: Any = None, **parts: Any) -> dict[str, Any]:
+    def preview(
+        self,
+        client: Client | None = None,
+        tables: Any = None,
+        sample: Message | None = None,
+        **parts: Any,
+    ) -> dict[str, Any]:
         """What the rule with these parts makes of the message."""
-        content = {"rule": self.document(**parts), "sample": self.message.pk, "tables": tables or {}}
+        number = (sample or self.message).pk
+        content = {"rule": self.document(**parts), "sample": number, "tables": tables or {}}
         answer: dict[str, Any] = self.ask("preview", client, **content).json()
         return answer
 
@@ -72,7 +80,12 @@ class Desk:
         return state
 
 
-def make_sample(source: Endpoint, **fields: Any) -> Message:
+def make_sample(
+    source: Endpoint,
+    attributes: dict[str, Any] = ATTRIBUTES,
+    conversation: Conversation | None = None,
+    comments: tuple[Comment, ...] = (COMMENT,),
+) -> Message:
     """A routed message about INC0012."""
     canonical = CanonicalMessage(
         entity_type="incident",
@@ -80,11 +93,12 @@ def make_sample(source: Endpoint, **fields: Any) -> Message:
         operation=Operation.CREATE,
         external_id="abc",
         number="INC0012",
-        attributes=ATTRIBUTES,
-        comments=(Comment("c1", "Looking", Visibility.PUBLIC, at=datetime(2026, 1, 1, tzinfo=UTC)),),
+        attributes=attributes,
+        comments=comments,
     )
-    conversation = make_conversation(source.environment)
-    make_participant(conversation, source, external_id="abc", number="INC0012")
+    if conversation is None:
+        conversation = make_conversation(source.environment)
+        make_participant(conversation, source, external_id="abc", number="INC0012")
     return make_message(
         source,
         state=MessageState.ROUTED,
@@ -94,7 +108,6 @@ def make_sample(source: Endpoint, **fields: Any) -> Message:
         operation="create",
         number="INC0012",
         external_id="abc",
-        **fields,
     )
 
 
@@ -181,6 +194,16 @@ def test_unsaved_table_counts_for_the_preview_only() -> None:
 
     assert given(answer)["outgoing[0]"]["values"] == {"priority": "Highest"}
     assert not table.rows.exists()
+
+
+def test_comment_is_worded_only_where_there_is_one() -> None:
+    desk, row = Desk(), {"source": "comment.text", "target": "comment"}
+    silent = make_sample(desk.source, ATTRIBUTES, comments=())
+
+    with_one, without = given(desk.preview(outgoing=[row])), desk.preview(outgoing=[row], sample=silent)
+
+    assert with_one["outgoing[0]"]["values"] == {"comment": "Looking"}
+    assert given(without)["outgoing[0]"]["why"] == "only for messages with a comment"
 
 
 def test_request_is_shown_as_the_target_gets_it() -> None:
@@ -363,3 +386,23 @@ def test_target_is_shown_with_what_it_demands() -> None:
 
     title = next(one for one in target["attributes"] if one["name"] == "title")
     assert (title["label"], title["mandatory"]) == ("Summary", True)
+
+
+def test_what_a_message_changed_is_told_by_the_one_before() -> None:
+    desk = Desk()
+    before = desk.message
+    desk.message = make_sample(desk.source, {**ATTRIBUTES, "priority": "2 - High"}, before.conversation)
+
+    answer = desk.preview(when=[{"attribute": "priority", "operator": "changed"}])
+
+    assert answer["sample"]["changed"] == ["priority"]
+    assert answer["matched"] is True
+
+
+def test_rule_that_goes_nowhere_yet_asks_for_that_first() -> None:
+    desk = Desk()
+    rule = make_rule(desk.environment)
+
+    answer = desk.client.get(reverse("routing_routingrule_editor", args=[rule.pk]))
+
+    assert answer.url == reverse("admin:routing_routingrule_change", args=[rule.pk])

@@ -10,11 +10,12 @@ from typing import Any
 from django.http import HttpRequest
 
 from conversations import audit
-from conversations.models import Delivery, DeliveryContent, Message, MessageState, Participant
-from conversations.participation import Tickets, state_of
+from conversations.explaining import Recalled, Untraceable, next_numbers
+from conversations.models import Message, MessageState, Participant
+from conversations.participation import Tickets
 from conversations.reading import read
 from endpoints.adapters.base import Reference, Unreadable
-from endpoints.canonical import CanonicalMessage, Value, decode_attributes, from_json
+from endpoints.canonical import CanonicalMessage, Value, from_json
 from endpoints.configs import EndpointConfigs
 from oneio import access
 from oneio.access import Permission
@@ -23,8 +24,8 @@ from oneio.paths import PathError
 from oneio.template_values import to_text
 from routing import changes
 from routing.context import locate, view
-from routing.decision import comment_document, message_context
-from routing.models import Counter, RuleVersion
+from routing.decision import Facts, context, message_context
+from routing.models import RuleVersion
 from routing.operators import flat
 
 OFFERED = 30
@@ -76,33 +77,15 @@ def load(message: Message, target_id: int | None, targets: Collection[str]) -> S
     Raises Unreadable.
     """
     configs = EndpointConfigs()
-    canonical = _canonical(message, configs)
-    snapshot = _snapshot(message)
-    changed = _changed(message, canonical, snapshot)
     participants = _participants(message)
+    facts = _facts(message, Tickets(participants, configs), configs)
     target = participants.get(target_id) if target_id is not None else None
     shadow = target.shadow if target else {}
-    document = message_context(
-        canonical,
-        changed,
-        decode_attributes(snapshot.get("conversation", {})),
-        {},
-        _target_known(configs, target_id, shadow, targets),
-        message.received_at,
-    )
-    document["participants"] = Tickets(participants, configs)
-    document["counters"] = _next_numbers(message.environment_id)
-    if message.conversation is not None:
-        is_new = bool(snapshot.get("is_new", canonical.operation == "create"))
-        document["conversation_state"] = state_of(
-            message.conversation, participants, message.received_at, is_new=is_new
-        )
-    if canonical.comments:
-        document["comment"] = comment_document(canonical.comments[0])
-    ticket = (
-        Reference(target.external_id, target.number, target.link) if target and target.external_id else None
-    )
-    return Sample(message, canonical, document, changed, ticket, shadow)
+    document = context(facts, target=_target_known(configs, target_id, shadow, targets))
+    document["counters"] = next_numbers(message.environment_id)
+    known = target is not None and target.external_id is not None
+    ticket = Reference(str(target.external_id), target.number, target.link) if target and known else None
+    return Sample(message, facts.message, document, facts.changed, ticket, shadow)
 
 
 def values_at(request: HttpRequest, version: RuleVersion, path: str) -> list[str]:
@@ -140,17 +123,26 @@ def _canonical(message: Message, configs: EndpointConfigs) -> CanonicalMessage:
     return read(message, configs.get(message.endpoint_id).adapter)
 
 
-def _snapshot(message: Message) -> dict[str, Any]:
-    """What was known when the message was routed, as one of its deliveries kept it."""
-    delivery = Delivery.objects.filter(message=message).exclude(part="write_back").order_by("pk").first()
-    content = DeliveryContent.objects.filter(pk=delivery.content_id).first() if delivery else None
-    return (content.snapshot or {}) if content else {}
+def _facts(message: Message, tickets: Tickets, configs: EndpointConfigs) -> Facts:
+    """What the message's decision knew; where it kept nothing, what can be told from the message itself."""
+    with suppress(Untraceable):
+        recalled = Recalled(message, {})
+        if recalled.is_decided:
+            return recalled.facts_with(tickets)
+    canonical = _canonical(message, configs)
+    return Facts(
+        message=canonical,
+        changed=_changed(message, canonical),
+        new_comments=canonical.comments,
+        tickets=frozenset(),
+        variables={},
+        received_at=message.received_at,
+        participants=tickets,
+    )
 
 
-def _changed(message: Message, canonical: CanonicalMessage, snapshot: Mapping[str, Any]) -> dict[str, Value]:
-    """What the message changed; where nothing tells, against the message about the ticket before it."""
-    if "changed" in snapshot:
-        return decode_attributes(snapshot["changed"])
+def _changed(message: Message, canonical: CanonicalMessage) -> dict[str, Value]:
+    """What the message changed, against the message about the ticket before it."""
     before = changes.Shadow()
     earlier = Message.objects.filter(
         conversation=message.conversation_id, endpoint=message.endpoint_id, pk__lt=message.pk
@@ -179,12 +171,6 @@ def _target_known(
     adapter = configs.get(target_id).adapter
     written = {name: adapter.attribute_name(name) for name in targets}
     return {**known, **{name: known[other] for name, other in written.items() if other in known}}
-
-
-def _next_numbers(environment_id: int) -> dict[str, int]:
-    """What each counter would give next; none is taken."""
-    rows = Counter.objects.filter(environment=environment_id).values_list("name", "value")
-    return {name: value + 1 for name, value in rows}
 
 
 __all__ = ["Sample", "Unreadable", "find", "load", "offered"]
