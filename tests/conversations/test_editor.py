@@ -198,7 +198,7 @@ def test_unsaved_table_counts_for_the_preview_only() -> None:
 
 def test_comment_is_worded_only_where_there_is_one() -> None:
     desk, row = Desk(), {"source": "comment.text", "target": "comment"}
-    silent = make_sample(desk.source, ATTRIBUTES, comments=())
+    silent = make_sample(desk.source, conversation=desk.message.conversation, comments=())
 
     with_one, without = given(desk.preview(outgoing=[row])), desk.preview(outgoing=[row], sample=silent)
 
