@@ -1,5 +1,6 @@
 // The mapping editor: holds the rule, tries it on a sample as one types, saves it as a draft.
 const PREVIEW_AFTER = 300;
+const PLAIN = ["name", "owner", "priority", "operations"]; // their problems stand beside them
 
 document.addEventListener("alpine:init", () => {
   const given = JSON.parse(document.getElementById("editor-state").textContent);
@@ -13,6 +14,7 @@ document.addEventListener("alpine:init", () => {
     asked: 0,
 
     init() {
+      EditorModel.kinds = this.kinds;
       this.samples = this.samples.map((one) => this.titled(one));
       this.sample = this.samples[0]?.id ?? null;
       this.saved = this.text();
@@ -197,7 +199,17 @@ document.addEventListener("alpine:init", () => {
       const rows = EditorModel.MAPPINGS.flatMap((name) => this.doc[name]);
       for (const row of rows) row._result = given.get(row._place) || null;
       for (const node of [...this.doc.when, ...rows.flatMap((row) => row.when)]) node._answer = answers.get(node._place) || null;
-      this.trouble = answer.unreadable || this.rest.join(" ");
+      this.trouble = answer.unreadable || this.rest.filter((one) => !PLAIN.includes(one.place)).map((one) => one.sentence).join(" ");
+    },
+    tabOf(place) {
+      const name = place.split(/[.[]/)[0];
+      if (["when", "attachments", ...EditorModel.MAPPINGS].includes(name)) return name;
+      return name === "delays" ? "delay" : "more";
+    },
+    correct() {
+      this.tab = this.tabOf(this.problems[0].place);
+      const row = this.rows.find((one) => one._problems.length || one.when.some((node) => node._problems.length));
+      if (row) { row._open ||= !row._problems.length; this.focusRow(row); }
     },
     get requests() { return this.answer?.requests || []; },
     get hasRequests() { return this.requests.length > 0; },

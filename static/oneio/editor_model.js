@@ -2,6 +2,8 @@
 // Names that begin with "_" belong to the page alone.
 const EditorModel = {
   MAPPINGS: ["variables", "outgoing", "conversation"],
+  BY_KIND: ["source", "template", "constant", "table", "counter", "separator", "further_sources", "further_targets"],
+  kinds: {},
   number: 0,
 
   id() { return ++this.number; },
@@ -89,13 +91,20 @@ const EditorModel = {
   plain(row) { return Object.fromEntries(Object.entries(row).filter(([name]) => !name.startsWith("_"))); },
   written(row, operators, place) {
     row._place = place;
+    const said = { ...this.plain(row), further_sources: this.parts(row._sources, ","), further_targets: this.parts(row._targets, ",") };
     return {
-      ...this.plain(row),
-      further_sources: this.parts(row._sources, ","),
-      further_targets: this.parts(row._targets, ","),
+      ...said,
+      ...this.unused(row, said),
       formatters: row.formatters.map((step) => ({ name: step.name, arguments: this.plain(step.arguments) })),
       when: this.nested(row.when, operators, `${place}.when`),
     };
+  },
+  // What the kind does not ask for is emptied, or it would stay behind from another kind.
+  unused(row, said) {
+    const uses = this.kinds[row.kind]?.uses || this.BY_KIND;
+    const names = this.BY_KIND.filter((name) => !uses.includes(name));
+    if (row.kind === "append" && row.template) names.push("source");
+    return Object.fromEntries(names.map((name) => [name, Array.isArray(said[name]) ? [] : ""]));
   },
   waiting(row, operators, place) {
     row._place = place;
@@ -112,15 +121,17 @@ const EditorModel = {
     return files;
   },
 
-  // A problem belongs to the part whose place is the longest beginning of the problem's.
+  // A problem belongs to the part whose place is the longest beginning of its own; the others are given back.
   share(rule, problems) {
     const parts = [rule.when, ...this.MAPPINGS.flatMap((name) => [rule[name], ...rule[name].map((row) => row.when)]), rule.delays].flat();
     const found = new Map(parts.map((part) => [part, []]));
     const rest = [];
-    for (const { place, sentence } of problems) {
+    for (const problem of problems) {
+      const { place, sentence } = problem;
       const fits = parts.filter((part) => place === part._place || place.startsWith(`${part._place}.`));
       const owner = fits.sort((one, other) => other._place.length - one._place.length)[0];
-      (owner ? found.get(owner) : rest).push(sentence);
+      if (owner) found.get(owner).push(sentence);
+      else rest.push(problem);
     }
     for (const [part, said] of found) part._problems = [...new Set(said)];
     return rest;

@@ -5,9 +5,14 @@ document.addEventListener("alpine:init", () => {
     get current() { return this.tab === this.name ? "true" : null; },
     get count() {
       const rows = this.doc[this.name === "delay" ? "delays" : this.name];
-      return Array.isArray(rows) && rows.length ? rows.length : "";
+      return `${Array.isArray(rows) && rows.length ? rows.length : ""}${this.isWrong ? " !" : ""}`;
     },
+    get isWrong() { return this.problems.some((one) => this.tabOf(one.place) === this.name); },
+    get tone() { return this.isWrong ? "oi-error" : ""; },
     open() { this.tab = this.name; },
+  }));
+  Alpine.data("problem", () => ({
+    get sentence() { return this.rest.find((one) => one.place === this.$root.dataset.at)?.sentence || ""; },
   }));
 
   Alpine.data("mapping", () => ({
@@ -18,8 +23,8 @@ document.addEventListener("alpine:init", () => {
     get usesCounter() { return this.uses.includes("counter"); },
     get usesTable() { return this.uses.includes("table"); },
     get usesSeparator() { return this.uses.includes("separator"); },
-    get usesFurtherSources() { return this.uses.includes("further_sources") || this.isWide; },
-    get usesFurtherTargets() { return this.uses.includes("further_targets") || this.isWide; },
+    get usesFurtherSources() { return this.uses.includes("further_sources") && (!this.usesTable || this.isWide); },
+    get usesFurtherTargets() { return this.uses.includes("further_targets") && (!this.usesTable || this.isWide); },
     get usesDefault() { return this.row.missing === "default"; },
     get isWide() { return this.usesTable && Boolean(this.tables[this.row.table]?.inputs.length); },
     get isOpen() { return this.row._open; },

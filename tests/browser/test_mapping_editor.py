@@ -82,6 +82,32 @@ def test_what_is_wrong_stands_beside_its_row(page: Page):
     expect(page.get_by_text("Not saved yet")).to_be_visible()
 
 
+def test_chip_leads_to_what_is_wrong(page: Page):
+    opened(page, Desk())
+    add(page, "labels")
+    page.get_by_role("button", name=re.compile("^More")).click()
+
+    page.get_by_role("button", name="1 thing to correct").click()
+
+    expect(page.get_by_label("From", exact=True)).to_be_focused()
+
+
+def test_other_kind_leaves_nothing_behind(page: Page):
+    desk = Desk()
+    opened(page, desk)
+    add(page, "title")
+    page.get_by_label("How").select_option("constant")
+    page.get_by_label("Constant").fill("servicenow")
+
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("All changes saved")).to_be_visible()
+
+    draft = versions.find_draft(desk.rule)
+    assert draft is not None
+    row = draft.mappings.get()
+    assert (row.kind, row.source, row.constant) == ("constant", "", "servicenow")
+
+
 def test_conditions_nest_and_say_whether_they_hold(page: Page):
     desk = Desk()
     opened(page, desk)

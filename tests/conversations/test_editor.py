@@ -349,6 +349,15 @@ def test_only_oneself_may_be_named_as_owner() -> None:
     assert RoutingRule.objects.get(pk=desk.rule.pk).owner is None
 
 
+def test_name_of_another_rule_is_refused_beside_the_name() -> None:
+    desk = Desk()
+    other = make_rule(desk.environment)
+
+    answer = desk.save(name=other.name).json()
+
+    assert [one["place"] for one in answer["problems"]] == ["name"]
+
+
 def test_table_is_saved_at_once() -> None:
     desk = Desk()
 

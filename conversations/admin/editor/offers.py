@@ -38,7 +38,7 @@ USES = {
     MappingKind.CONSTANT: ["constant"],
     MappingKind.TEMPLATE: ["template"],
     MappingKind.APPEND: ["source", "template"],
-    MappingKind.TRANSLATE: ["source", "table"],
+    MappingKind.TRANSLATE: ["source", "table", "further_sources", "further_targets"],
     MappingKind.MULTI_TO_SINGLE: ["source", "further_sources", "separator"],
     MappingKind.SPLIT: ["source", "further_targets", "separator"],
     MappingKind.COUNTER: ["counter"],

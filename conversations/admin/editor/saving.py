@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import transaction
@@ -27,7 +28,7 @@ def save(request: HttpRequest, pk: int) -> JsonResponse:
         problems = [
             *problems,
             *compile_rule(node, door.tables_of(rule)).problems,
-            *_owner(request, rule, node),
+            *_identity(request, rule, node),
         ]
     if node is None or problems:
         return _refused(problems, node.place if node else "")
@@ -60,10 +61,15 @@ def save_table(request: HttpRequest, pk: int) -> JsonResponse:
     )
 
 
-def _owner(request: HttpRequest, rule: RoutingRule, node: RuleNode) -> list[Problem]:
-    if not node.owner or node.owner in offers.owners(rule, request.user):
-        return []
-    return [Problem(f"{node.place}.owner", "You may name yourself. Ask an administrator for somebody else.")]
+def _identity(request: HttpRequest, rule: RoutingRule, node: RuleNode) -> Iterator[Problem]:
+    """What is wrong with the rule itself: a name that another has, an owner whom one may not name."""
+    others = RoutingRule.objects.filter(environment=rule.environment_id).exclude(pk=rule.pk)
+    if others.filter(name=node.rule["name"]).exists():
+        yield Problem(
+            f"{node.place}.name", "Another rule of this environment has this name. Choose a different one."
+        )
+    if node.owner and node.owner not in offers.owners(rule, request.user):
+        yield Problem(f"{node.place}.owner", "You may name yourself. Ask an administrator for somebody else.")
 
 
 def _refused(problems: list[Problem], place: str) -> JsonResponse:
