@@ -14,6 +14,7 @@ import django
 
 django.setup()
 
+from django.contrib.auth.models import User  # noqa: E402
 from django.db import transaction  # noqa: E402
 
 from endpoints.models import Endpoint, EntityType  # noqa: E402
@@ -123,7 +124,10 @@ def make(sink_url: str, name: str) -> str:
 def make_rule(source: Endpoint, target: Endpoint, name: str) -> RoutingRule:
     """A published rule with 2 conditions and 10 mappings."""
     rule = RoutingRule.objects.create(
-        environment=source.environment, name=name, slug=name.lower().replace(" ", "-")
+        environment=source.environment,
+        name=name,
+        slug=name.lower().replace(" ", "-"),
+        owner=User.objects.get_or_create(username="benchmark")[0],
     )
     draft = versions.save_draft(rule, source.entity_types.get(), target.entity_types.get(), write_back=False)
     _fill(draft)

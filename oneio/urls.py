@@ -3,18 +3,20 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from conversations.admin import needs_you, why
+from conversations.admin import needs_you, rule_test, why
 from conversations.admin.editor.page import urls as editor_urls
 from oneio.admin.switch import choose
 from oneio.home.search import search
 
 urlpatterns = [
     path("manage/v1/", include("routing.api_urls")),
+    path("manage/v1/", include("conversations.management_urls")),
     path("", include("conversations.api_urls")),
     path("admin/choose-environment/", admin.site.admin_view(choose), name="choose-environment"),
     path("admin/search/", admin.site.admin_view(search)),  # before Unfold's own, which the menu names
     path("admin/needs-you/", needs_you.view, name="needs_you"),
     path("admin/needs-you/plan/", needs_you.plan_view, name="needs_you_plan"),
+    path("admin/rules/<int:pk>/test/", rule_test.view, name="routing_rule_test"),
     path("admin/why/", why.search_view, name="why"),
     path("admin/why/<int:pk>/", why.story_view, name="conversations_message_why"),
     *editor_urls(),

@@ -9,7 +9,8 @@ from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from endpoints.models import EntityType
-from routing import rules
+from oneio.models import EnvironmentKind
+from routing import proof, rules
 from routing.models import (
     AttachmentMapping,
     Condition,
@@ -84,7 +85,8 @@ def save_draft(
 def publish(rule: RoutingRule, by: Any, reason: str) -> RuleVersion:
     """Freeze the draft and make it the version that counts, from the next message on.
 
-    Raises TransitionRefused without draft or reason, and compiled.RuleError where the draft cannot run.
+    Raises TransitionRefused without draft or reason, without the owner that Production asks for, or the test
+    that the rule asks for, and compiled.RuleError where the draft cannot run.
     """
     if not reason.strip():
         raise TransitionRefused("Say why: the reason is kept with the version.")
@@ -93,7 +95,9 @@ def publish(rule: RoutingRule, by: Any, reason: str) -> RuleVersion:
         draft = find_draft(rule)
         if draft is None:
             raise TransitionRefused("There is no draft to publish. Make one from the current version first.")
+        check_owner(rule)
         rules.load(draft)
+        _check_proof(rule, draft)
         RuleVersion.objects.filter(pk=draft.pk).update(
             published_at=Now(), published_by=by, reason=reason.strip()
         )
@@ -143,10 +147,28 @@ def copy(rule: RoutingRule, name: str, slug: str) -> RoutingRule:
         return twin
 
 
+def check_owner(rule: RoutingRule) -> None:
+    """Raises TransitionRefused if the rule may not work in its environment because nobody answers for it."""
+    if rule.owner_id is None and rule.environment.kind == EnvironmentKind.PRODUCTION:
+        raise TransitionRefused(
+            "In Production a rule needs an owner: the person to ask when it does something wrong. Name one on"
+            " the rule's page first."
+        )
+
+
+def _check_proof(rule: RoutingRule, draft: RuleVersion) -> None:
+    if rule.test_before_publish and proof.test_of(draft) is None:
+        raise TransitionRefused(
+            "This rule asks for a test before it is published, and its draft was not tested as it is now."
+            " Test it on real messages, look at what would change, then publish."
+        )
+
+
 def _lock(rule: RoutingRule) -> None:
     """One transition of a rule at a time; what others did meanwhile is seen."""
     rule.refresh_from_db(
-        fields=["current_version"], from_queryset=RoutingRule.objects.select_for_update(of=("self",))
+        fields=["current_version", "owner", "test_before_publish"],
+        from_queryset=RoutingRule.objects.select_for_update(of=("self",)),
     )
 
 

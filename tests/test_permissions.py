@@ -54,6 +54,7 @@ MINIMUM = {
     "conversations_queue_plan": "operator",
     "needs_you": "viewer",
     "why": "viewer",
+    "routing_rule_test": "integrator",
     "conversations_message_why": "viewer",
     "needs_you_plan": "operator",
     "routing_configuration": "viewer",
@@ -98,7 +99,8 @@ TENANTS = {"oneio_organization", "oneio_environment"}
 # Django's own for everybody who signs in, and such as lead nowhere.
 WITHOUT_ROLES = {"login", "logout", "password_change", "password_change_done", "jsi18n", "view_on_site"}
 WITHOUT_ROLES |= {"autocomplete", "app_list", "choose-environment", "receiver-schema", "receiver-docs"}
-WITHOUT_ROLES |= {"manage-config"}  # a test of its own below
+WITHOUT_ROLES |= {"manage-config", "manage-rule-test"}  # a test of its own below
+ABOUT: dict[str, type[Model]] = {"routing_rule_test": RoutingRule}  # where the name does not say it
 OUR_APPS = {"oneio", "endpoints", "routing", "conversations"}
 SECRET = "swordfish"
 
@@ -147,7 +149,7 @@ def path_to(address: Address, world: World) -> str:
     """The address of a page about a row of `world`."""
     model = next(
         (kind for kind in world if address.name.startswith(f"{kind._meta.label_lower.replace('.', '_')}_")),
-        None,
+        ABOUT.get(address.name),
     )
     row = world[model] if model else None
     row = row or world[Environment]

@@ -141,3 +141,24 @@ def _code(path: str) -> str:
 
 def _strong(value: str) -> str:
     return format_html("<strong>{}</strong>", value)
+
+
+_SHORT: Mapping[Finding, str] = {
+    Finding.CARRIES: "matches",
+    Finding.WAITS: "matches, and waits",
+    Finding.PROCESSES: "sets variables",
+    Finding.DROPS: "drops it",
+    Finding.CONDITION: "a condition does not hold",
+    Finding.OVERRULED: "another rule drops it",
+    Finding.OPERATION: "not for this operation",
+    Finding.NO_TICKET: "no ticket at the target",
+    Finding.NO_CREATE: "creates no ticket",
+    Finding.NOTHING_NEW: "nothing new that it carries",
+    Finding.FAILED: "a variable cannot be worked out",
+    Finding.NOT_REACHED: "a rule before it fails",
+}
+
+
+def short(finding: Finding | None) -> str:
+    """What a rule did, in few words."""
+    return _SHORT[finding] if finding else "not asked"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
+
 from endpoints.models import Endpoint
 from oneio.models import Environment
 from routing import versions
@@ -19,6 +22,7 @@ from routing.models import (
 
 TO_JIRA = "Incident → Jira"
 TO_SERVICENOW = "Jira → Incident"
+OWNER = "integration.team"
 REASON = "The example as it is delivered."
 
 TABLES: dict[str, dict[str, str]] = {
@@ -92,18 +96,27 @@ BACK: dict[str, Any] = {
 
 
 def ensure_rules(servicenow: Endpoint, jira: Endpoint) -> None:
-    """Publish the two rules where they are missing and switch them on; what people changed in them stays."""
-    _ensure_rule(TO_JIRA, servicenow, jira, OUT)
-    _ensure_rule(TO_SERVICENOW, jira, servicenow, BACK)
+    """Publish the two rules where they are missing and switch them on; what people changed in them stays.
+
+    Somebody must own a rule in Production: an account of the example that nobody can log in to.
+    """
+    account, _ = get_user_model()._default_manager.get_or_create(
+        username=OWNER, defaults={"password": make_password(None), "is_active": False}
+    )
+    _ensure_rule(TO_JIRA, servicenow, jira, OUT, account)
+    _ensure_rule(TO_SERVICENOW, jira, servicenow, BACK, account)
 
 
-def _ensure_rule(name: str, source: Endpoint, target: Endpoint, content: dict[str, Any]) -> None:
+def _ensure_rule(name: str, source: Endpoint, target: Endpoint, content: dict[str, Any], owner: Any) -> None:
     rule, _ = RoutingRule.objects.update_or_create(
         environment=source.environment,
         slug=content["slug"],
         defaults={"enabled": True},
-        create_defaults={"enabled": True, "name": name, "use_case": "Incidents"},
+        create_defaults={"enabled": True, "name": name, "use_case": "Incidents", "owner": owner},
     )
+    if rule.owner_id is None:
+        rule.owner = owner
+        rule.save(update_fields=["owner"])
     if rule.current_version_id is None:
         entities = source.entity_types.get(name="incident"), target.entity_types.get(name="incident")
         draft = versions.save_draft(rule, *entities, operations=content["operations"])

@@ -17,7 +17,7 @@ from unfold.widgets import (
 from endpoints.canonical import Operation
 from endpoints.models import EntityType
 from oneio.admin.base import TenantForm
-from routing import compiled, rules
+from routing import compiled, rules, versions
 from routing.models import (
     Mapping,
     MappingCategory,
@@ -60,7 +60,19 @@ class IdentityForm(TenantForm):
 
     class Meta:
         model = RoutingRule
-        fields = ["name", "slug", "use_case", "owner", "enabled"]
+        fields = ["name", "slug", "use_case", "owner", "enabled", "test_before_publish"]
+
+    def clean(self) -> Any:
+        """A rule that works in Production is somebody's."""
+        cleaned = super().clean()
+        moved = {"owner", "enabled"}.intersection(self.changed_data)
+        if moved and self.instance.current_version_id and cleaned and cleaned.get("enabled"):
+            self.instance.owner = cleaned.get("owner")
+            try:
+                versions.check_owner(self.instance)
+            except versions.TransitionRefused as refused:
+                self.add_error("owner", str(refused))
+        return cleaned
 
 
 class DraftForm(IdentityForm):

@@ -143,7 +143,7 @@ class RoutingRuleAdmin(EnvironmentAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """What the rule is, and what its draft does."""
-        identity = ["name", "slug", "use_case", "owner", "enabled"]
+        identity = ["name", "slug", "use_case", "owner", "enabled", "test_before_publish"]
         if obj is None:
             return [(None, {"fields": ["name", "slug"]}), ("What it does", {"fields": DRAFT_FIELDS})]
         if not self._edits_draft(request, obj):
@@ -172,7 +172,9 @@ class RoutingRuleAdmin(EnvironmentAdmin):
         return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Save the rule and its draft."""
+        """Save the rule and its draft; whoever adds a rule owns it until somebody else is named."""
+        if not change and obj.owner_id is None:
+            obj.owner = request.user
         super().save_model(request, obj, form, change)
         if isinstance(form, DraftForm):
             cleaned = form.cleaned_data
@@ -213,6 +215,8 @@ class RoutingRuleAdmin(EnvironmentAdmin):
                 version = versions.publish(rule, request.user, form.cleaned_data["reason"])
             except compiled.RuleError as error:
                 problem = f"{error!s} (field: {error.field.replace('_', ' ')})"
+            except versions.TransitionRefused as refused:
+                problem = str(refused)
             else:
                 note(request, [rule], f"Published v{version.number}: {version.reason}")
                 messages.success(request, f"v{version.number} of “{rule}” works from the next message on.")

@@ -7,6 +7,7 @@ from routing.models.delay import DelayCondition, DelayKind
 from routing.models.in_force import RuleInForce
 from routing.models.lookup import Lookup, LookupMode
 from routing.models.mapping import Mapping, MappingCategory, MappingKind, MissingPolicy, OnlyOn, Ownership
+from routing.models.proof import DraftTest
 from routing.models.rule import Revision, RoutingRule, RuleAction, RuleVersion, default_operations
 from routing.models.table import TranslationRow, TranslationTable, UnmappedPolicy
 
@@ -17,6 +18,7 @@ __all__ = [
     "Counter",
     "DelayCondition",
     "DelayKind",
+    "DraftTest",
     "Lookup",
     "LookupMode",
     "Mapping",

@@ -28,6 +28,11 @@ class RoutingRule(EnvironmentModel):
     use_case = models.CharField(max_length=100, blank=True, help_text="Free label to filter by.")
     owner = models.ForeignKey(USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     enabled = models.BooleanField(default=True)
+    test_before_publish = models.BooleanField(
+        "test before publishing",
+        default=False,
+        help_text="A draft can be published only after it was tested, as it is, on real messages.",
+    )
     current_version = models.OneToOneField(
         "RuleVersion",
         null=True,

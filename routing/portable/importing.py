@@ -197,7 +197,7 @@ class _Import:
         """Give the rule the name, label, owner and switch of the document."""
         for name, value in node.rule.items():
             setattr(rule, name, value)
-        rule.owner = self._owner(node)
+        rule.owner = self._owner(node) or rule.owner or self.options.by
         self._saved(rule)
 
     def draft(self, rule: RoutingRule, node: reading.RuleNode) -> RuleVersion:
@@ -302,7 +302,8 @@ class _Import:
         owner = accounts._default_manager.filter(**{accounts.USERNAME_FIELD: node.owner}).first()
         if owner is None:
             self.report.notes.append(
-                f"{node.place}.owner: There is no account '{node.owner}' here. The rule gets no owner."
+                f"{node.place}.owner: There is no account '{node.owner}' here. Its owner stays, or is whoever"
+                " imports it."
             )
         return owner
 

@@ -15,6 +15,7 @@ import django
 
 django.setup()
 
+from django.contrib.auth.models import User  # noqa: E402
 from django.db import transaction  # noqa: E402
 
 from endpoints.models import Endpoint, EntityType  # noqa: E402
@@ -61,7 +62,10 @@ def _join(
     endpoint = _target(source.environment, f"target-{number}", url, askable, system)
     Endpoint.objects.filter(pk=endpoint.pk).update(unknown_policy=policy, **limits)
     rule = RoutingRule.objects.create(
-        environment=source.environment, name=f"Rule {number}", slug=f"rule-{number}"
+        environment=source.environment,
+        name=f"Rule {number}",
+        slug=f"rule-{number}",
+        owner=User.objects.get_or_create(username="faults")[0],
     )
     draft = versions.save_draft(
         rule,

@@ -25,6 +25,7 @@ from routing.models import (
     Condition,
     Counter,
     DelayCondition,
+    DraftTest,
     Lookup,
     Mapping,
     RoutingRule,
@@ -70,6 +71,7 @@ def build(environment: Environment) -> World:
         endpoint, rule, version, table, message, message.body, participant, participant.conversation,
         delivery, delivery.lane, delivery.content, endpoint.gate, endpoint.credentials, endpoint.inbox,
         endpoint.entity_types.get(), endpoint.receiver_logins.get(), environment,
+        DraftTest.objects.create(version=version, environment=environment, tested=1, failed=0),
         mapping, counter, RuleInForce.objects.get(rule=rule),
         Condition.objects.create(
             version=version, path="title", operator="exists", parent=group, mapping=mapping

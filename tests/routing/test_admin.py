@@ -51,6 +51,7 @@ def entered(rule: RoutingRule, **fields) -> dict:
     data = {
         "name": rule.name,
         "slug": rule.slug,
+        "owner": rule.owner_id or "",
         "enabled": "on",
         "source": draft.source_entity_id,
         "target": draft.target_entity_id or "",
@@ -335,7 +336,7 @@ def test_draft_that_cannot_run_is_not_published():
 
     answer = signed_in().post(f"{LIST}{rule.pk}/publish/", {"reason": "First one"})
 
-    assert "This version cannot run." in text_of(answer)
+    assert "This version cannot be published." in text_of(answer)
     assert rule.versions.get().published_at is None
 
 
@@ -543,3 +544,12 @@ def test_mapping_offers_tables_of_its_environment_only():
 
     assert "Our priorities" in html
     assert "Their priorities" not in html
+
+
+def test_published_rule_in_production_keeps_somebody_as_owner():
+    rule = make_published()
+    versions.draft_of(rule)
+
+    answer = signed_in().post(change(rule), entered(rule, owner=""))
+
+    assert "a rule needs an owner" in answer.context["adminform"].form.errors["owner"][0]

@@ -190,3 +190,20 @@ def test_publishing_without_draft_is_refused():
 def test_rule_without_version_cannot_be_copied():
     with pytest.raises(versions.TransitionRefused, match="no version"):
         versions.copy(make_rule(), "Another", "another")
+
+
+def test_rule_without_owner_is_not_published_in_production() -> None:
+    rule = make_rule(make_environment(kind="production"), owner=None)
+    source, target = make_endpoint(environment=rule.environment), make_endpoint(environment=rule.environment)
+    versions.save_draft(rule, source.entity_types.get(), target.entity_types.get())
+
+    with pytest.raises(versions.TransitionRefused, match="needs an owner"):
+        versions.publish(rule, None, "First")
+
+
+def test_rule_without_owner_may_be_tried_in_qa() -> None:
+    rule = make_rule(make_environment(kind="qa"), owner=None)
+    source, target = make_endpoint(environment=rule.environment), make_endpoint(environment=rule.environment)
+    draft = versions.save_draft(rule, source.entity_types.get(), target.entity_types.get())
+
+    assert versions.publish(rule, None, "First") == draft

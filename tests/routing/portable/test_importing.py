@@ -26,7 +26,8 @@ def environment() -> Environment:
 
 
 def bring(environment: Environment, text: str = FULL, trial: bool = False, **options: Any) -> Report:
-    return import_document(environment, read(text), Options(**options), trial=trial)
+    owner = {"by": make_user()} if options.get("publish") else {}
+    return import_document(environment, read(text), Options(**(owner | options)), trial=trial)
 
 
 def fates(report: Report) -> dict[str, str]:
