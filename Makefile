@@ -8,7 +8,7 @@ export TEST_JOBS
 export PYTHON
 
 .NOTPARALLEL:
-.PHONY: help demo run test test-fast check bench faults lock clean
+.PHONY: help demo run test test-fast check bench faults screenshots lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ bench: ## Run the benchmarks; OUT=file keeps the figures.
 
 faults: ## Run the long fault tests: processes killed, databases and networks failing.
 	@$(DEV) python -m benchmarks.faults $(if $(OUT),--out '$(OUT)')
+
+screenshots: ## Take the pictures of docs/screenshots from a running demo; ARGS='NAME ...' takes only some.
+	@$(DEV) python -m tests.browser.screenshots $(ARGS)
 
 lock: ## Rebuild both lock files from pyproject.toml; ARGS='--upgrade' takes newer versions.
 	@$(DEV) python -m scripts.lock $(ARGS)

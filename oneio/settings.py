@@ -304,6 +304,10 @@ UNFOLD: dict[str, Any] = {
                         "title": "Routing rules",
                         "icon": "alt_route",
                         "link": reverse_lazy("admin:routing_routingrule_changelist"),
+                        # Export and import lies below it and has an entry of its own.
+                        "active": lambda request: (
+                            "/routingrule/" in request.path and "/configuration/" not in request.path
+                        ),
                     },
                     {
                         "title": "Translation tables",

@@ -37,7 +37,7 @@ _HELD: dict[str, Explanation] = {
     HoldReason.MAPPING: Explanation(
         "The rule “{rule}” could not make the request: a mapping failed.",
         "Nothing was sent to {target}. Later messages of this ticket wait.",
-        "Open the rule, correct the mapping named below and publish it, then Retry.",
+        "Correct what is named below, then Retry. A table's new row counts at once, a rule once published.",
     ),
     HoldReason.UNKNOWN: Explanation(
         "The connection broke before {target} answered, and {target} cannot be asked whether it arrived.",
@@ -202,6 +202,8 @@ def of_attempt(attempt: Attempt, target: str) -> tuple[str, str]:
     result = _RESULTS.get(attempt.result, attempt.result)
     if attempt.failure not in _FAILED:
         return result, ""
+    if (attempt.result, attempt.failure) == (Result.NOT_SENT, Failure.DATA):
+        return result, "The rule could not make the request. Correct the mapping or the table."
     happened, follows = _FAILED[attempt.failure]
     return result, f"{happened} {follows}".format(target=target)
 

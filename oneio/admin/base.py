@@ -137,6 +137,13 @@ class EnvironmentAdmin(RoleMixin, UnfoldAdmin):
         ordering = self.get_ordering(request)
         return rows.order_by(*ordering) if ordering else rows
 
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """The columns; without the environment where the bar above names the only one shown."""
+        columns: Sequence[Any] = super().get_list_display(request)
+        if self._lists(request) and switch.chosen(request):
+            return [column for column in columns if column != "environment_name"]
+        return columns
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer only what lies in environments that the user may change."""
         return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))

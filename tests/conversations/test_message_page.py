@@ -2,6 +2,7 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from conversations import audit
 from conversations.admin import contents, curl
@@ -9,6 +10,7 @@ from conversations.models import Attachment, Conversation, MessageState, Payload
 from endpoints.canonical import CanonicalMessage, EntityKind, Operation, to_json
 from routing.models import Condition, Mapping
 from tests.conversations.test_feed import Routed
+from tests.conversations.test_models import make_attempt
 from tests.factories import make_delivery, make_environment, make_message
 from tests.signed_in import make_user, signed_in
 
@@ -213,3 +215,16 @@ def test_entry_outlives_its_reader():
     reader.delete()
 
     assert PayloadView.objects.get().person == reader.get_username()
+
+
+def test_what_our_own_mapping_failed_on_is_not_the_targets_word():
+    delivery = make_delivery(state="held", hold_reason="mapping")
+    detail = "Table Priorities has no row for P1."
+    now = timezone.now()
+    make_attempt(delivery, result="not_sent", failure="data", detail=detail, ended_at=now)
+
+    html = page(delivery)
+
+    assert "What went wrong" in html
+    assert f"{delivery.endpoint.name} said" not in html
+    assert "The rule could not make the request." in html

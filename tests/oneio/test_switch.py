@@ -48,6 +48,16 @@ def test_lists_follow_the_choice(desk: tuple[Client, Endpoint, Endpoint]) -> Non
     assert "<strong>Trial</strong>" not in html
 
 
+def test_lists_name_environments_only_where_several_show(desk: tuple[Client, Endpoint, Endpoint]) -> None:
+    client, live, _ = desk
+    address = "/admin/endpoints/endpoint/"
+
+    every, one = choose(client, None, address), choose(client, live.environment, address)
+
+    assert "column-environment_name" in every
+    assert "column-environment_name" not in one
+
+
 def test_home_follows_the_choice(desk: tuple[Client, Endpoint, Endpoint]) -> None:
     client, _, trial = desk
 
