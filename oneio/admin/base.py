@@ -137,7 +137,7 @@ class EnvironmentAdmin(RoleMixin, UnfoldAdmin):
         ordering = self.get_ordering(request)
         return rows.order_by(*ordering) if ordering else rows
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         """The columns; without the environment where the bar above names the only one shown."""
         columns: Sequence[Any] = super().get_list_display(request)
         if self._lists(request) and switch.chosen(request):
