@@ -33,7 +33,7 @@ const EditorModel = {
   },
   delay(given, defaults) {
     const row = { ...this.copy(defaults.delay), kind: "time", ...given };
-    return Object.assign(row, { _id: this.id(), _problems: [], _several: row.values.join("; ") });
+    return Object.assign(row, { _id: this.id(), _problems: [], ...this.several(row.values) });
   },
 
   // Conditions stand in one list, each group before what is in it, with how deep each stands.
@@ -47,10 +47,10 @@ const EditorModel = {
   condition(given, defaults, depth, group) {
     const node = { ...this.copy(defaults.condition), operator: "equals", ...this.copy(given) };
     return Object.assign(node, {
-      _id: this.id(), depth, group, _problems: [], _answer: null,
-      _several: node.values.join("; "), _low: node.values[0] || "", _high: node.values[1] || "",
+      _id: this.id(), depth, group, _problems: [], _answer: null, ...this.several(node.values),
     });
   },
+  several(values) { return { _several: values.join("; "), _low: values[0] || "", _high: values[1] || "" }; },
   nested(list, operators, place) {
     const top = [];
     const open = [top];

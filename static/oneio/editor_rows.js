@@ -190,6 +190,7 @@ document.addEventListener("alpine:init", () => {
     get takes() { return this.operators[this.row.operator]?.takes; },
     get takesOne() { return this.takes === "value"; },
     get takesSeveral() { return this.takes === "values"; },
+    get takesPair() { return this.takes === "pair"; },
     kindChanged() {
       if (this.isTime) this.row.seconds ||= 300;
       if (this.isVariable) this.row.operator ||= "equals";

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from guardian.shortcuts import assign_perm
 
+from conversations.admin.editor.sides import side
 from conversations.models import Conversation, Message, MessageState, PayloadView
 from endpoints.canonical import CanonicalMessage, Comment, EntityKind, Operation, Visibility, to_json
 from endpoints.models import Endpoint
@@ -415,3 +416,26 @@ def test_rule_that_goes_nowhere_yet_asks_for_that_first() -> None:
     answer = desk.client.get(reverse("routing_routingrule_editor", args=[rule.pk]))
 
     assert answer.url == reverse("admin:routing_routingrule_change", args=[rule.pk])
+
+
+def test_table_says_how_many_rules_use_it_now() -> None:
+    desk = Desk()
+    make_table(desk.source, {"1": "High"}, name="Priorities")
+    row = {"kind": "translate", "source": "priority", "table": "Priorities", "target": "priority"}
+    desk.save(outgoing=[row])
+    versions.publish(desk.rule, None, "First")
+    used = desk.state()["tables"]["Priorities"]["used"]
+
+    desk.save(outgoing=[])
+    versions.publish(desk.rule, None, "Second")
+
+    assert (used, desk.state()["tables"]["Priorities"]["used"]) == (1, 0)
+
+
+def test_attributes_of_a_system_that_cannot_say_are_the_usual_ones() -> None:
+    environment = make_environment()
+    endpoint = make_endpoint("rest", environment)
+
+    found = side(endpoint, endpoint.entity_types.get())
+
+    assert {"title", "priority", "status"} <= {one["name"] for one in found["attributes"]}

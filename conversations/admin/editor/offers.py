@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Count
+from django.db.models import Count, Q
 from guardian.conf import settings as guardian
 
 from endpoints.canonical import Operation
@@ -149,8 +149,9 @@ def kinds() -> dict[str, Any]:
 
 
 def tables(rule: RoutingRule) -> dict[str, Any]:
-    """The environment's translation tables as documents, each with how many rules use it."""
+    """The environment's translation tables as documents, each with how many rules use it now."""
     rows = TranslationTable.objects.filter(environment=rule.environment_id).prefetch_related("rows")
-    counted = rows.annotate(rules=Count("mappings__version__rule", distinct=True))
+    living = Q(mappings__version__published_at=None) | Q(mappings__version__current_of__isnull=False)
+    counted = rows.annotate(rules=Count("mappings__version__rule", filter=living, distinct=True))
     empty = defaults()["table"]
     return {row.name: {**empty, **writing.table_document(row), "used": row.rules} for row in counted}

@@ -50,7 +50,7 @@ def offered(request: HttpRequest, endpoint_id: int, entity: str, ticket: str = "
     """The latest messages of a source, or those about one ticket, as the page lists them."""
     rows = _messages(request).filter(endpoint=endpoint_id, entity_type=entity)
     if ticket:
-        rows = rows.filter(number__iexact=ticket)
+        rows = rows.filter(number__in={ticket, ticket.upper()})  # found by the index
     return [
         {
             "id": row.pk,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from endpoints.adapters.base import FieldDescription, Unreadable, Unrenderable
-from endpoints.canonical import ATTRIBUTES, EntityKind
+from endpoints.canonical import ATTRIBUTES, AttributeType, EntityKind
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.models import Endpoint, EntityType
 from oneio.admin import display
@@ -24,28 +25,44 @@ def side(endpoint: Endpoint, entity: EntityType) -> dict[str, Any]:
 
 
 def _attributes(loaded: LoadedEndpoint, entity: EntityType) -> list[dict[str, Any]]:
-    meanings = {known.name: known for known in ATTRIBUTES[EntityKind(entity.kind)]}
-    found: dict[str, dict[str, Any]] = {}
-    for field in _described(loaded, entity.name):
-        name = loaded.adapter.attribute_name(field.name)
-        meaning = meanings[name].meaning if name in meanings else ""
-        found[name] = {
-            "name": name,
-            "label": field.label,
-            "type": field.type.value,
-            "mandatory": field.mandatory,
-            "choices": [label for _, label in field.choices],
-            "meaning": meaning,
-        }
-    documented = (known for name, known in meanings.items() if name not in found and not found)
+    """What the system says it has; where it cannot say, what tickets of this kind usually have."""
+    documented = {known.name: known for known in ATTRIBUTES[EntityKind(entity.kind)]}
+    described = {loaded.adapter.attribute_name(one.name): one for one in _described(loaded, entity.name)}
+    if not described:
+        return [
+            _attribute(one.name, one.name.replace("_", " ").capitalize(), one.type, one.meaning)
+            for one in documented.values()
+        ]
     return [
-        *found.values(),
-        *(
-            {"name": one.name, "label": one.name.replace("_", " ").capitalize(), "type": one.type.value,
-             "mandatory": False, "choices": [], "meaning": one.meaning}
-            for one in documented
-        ),
-    ]  # fmt: skip
+        _attribute(
+            name,
+            one.label,
+            one.type,
+            documented[name].meaning if name in documented else "",
+            mandatory=one.mandatory,
+            choices=[label for _, label in one.choices],
+        )
+        for name, one in described.items()
+    ]
+
+
+def _attribute(
+    name: str,
+    label: str,
+    type_: AttributeType,
+    meaning: str,
+    *,
+    mandatory: bool = False,
+    choices: Sequence[str] = (),
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": label,
+        "type": type_.value,
+        "meaning": meaning,
+        "mandatory": mandatory,
+        "choices": list(choices),
+    }
 
 
 def _described(loaded: LoadedEndpoint, entity: str) -> list[FieldDescription]:
