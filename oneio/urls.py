@@ -8,6 +8,8 @@ from conversations.admin.editor.page import urls as editor_urls
 from oneio.admin.switch import choose
 from oneio.home.search import search
 
+handler500 = "oneio.error_pages.failed"
+
 urlpatterns = [
     path("manage/v1/", include("routing.api_urls")),
     path("manage/v1/", include("conversations.management_urls")),
