@@ -99,6 +99,7 @@ class Acquaintance:
     def introduce(self, message: Message, canonical: CanonicalMessage) -> tuple[Conversation, Participant]:
         """The conversation and the sender's participant, made where this ticket is new to us. Raises
         OverlapsOurOwnWork."""
+        self._heard_before = len(self._heard)
         key = (canonical.entity_type, canonical.external_id)
         if any(message.pk > earlier for earlier in self._postponed[key]):
             raise OverlapsOurOwnWork
@@ -157,6 +158,13 @@ class Acquaintance:
         )
         return True
 
+    def unhear(self) -> None:
+        """Have the comments and files of the message introduced last be news again: it could not be decided
+        on, and will be routed once more."""
+        for item in self._heard[self._heard_before :]:
+            self._items[item.participant_id].discard((item.kind, item.remote_id))
+        del self._heard[self._heard_before :]
+
     def is_ours(self, participant: Participant, effect_key: str) -> bool:
         """Whether the ticket was made by our own delivery with this effect key."""
         return Delivery.objects.filter(
@@ -209,6 +217,7 @@ class Acquaintance:
 
     def _load_items(self, canonicals: list[CanonicalMessage]) -> dict[UUID, set[tuple[str, str]]]:
         self._heard: list[RemoteItem] = []
+        self._heard_before = 0
         items: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
         ids = {comment.id for canonical in canonicals for comment in canonical.comments}
         ids |= {file.id for canonical in canonicals for file in canonical.attachments}

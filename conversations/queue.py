@@ -79,20 +79,15 @@ class LeaseLost(Exception):
     """Another worker has taken over: nothing of ours may be written any more."""
 
 
-_FREE_SLOTS = """
-    e.max_in_flight - (
-        SELECT count(*) FROM conversations_lane busy
-        WHERE busy.endpoint_id = e.id AND busy.lease_until > now()
-    )
-"""
+_BUSY = "SELECT count(*) FROM conversations_lane busy WHERE busy.lease_until > now() AND busy.endpoint_id ="
 # Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
+# Who waits for the gate has begun before the one that had it: time never goes back for a bucket.
 _NEXT_GATE = f"""
-    SELECT g.endpoint_id, slots.free, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
-           e.max_per_second, g.tokens, extract(epoch FROM now() - g.tokens_at)::float
+    SELECT g.endpoint_id, e.max_in_flight, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
+           e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float
     FROM endpoints_endpointgate g JOIN endpoints_endpoint e ON e.id = g.endpoint_id
     JOIN (SELECT organization_id, max(served_at) AS served_at FROM endpoints_endpointgate GROUP BY 1) turn
       ON turn.organization_id = g.organization_id
-    CROSS JOIN LATERAL (SELECT {_FREE_SLOTS} AS free) slots
     WHERE e.status = 'active'
       AND (g.paused_at IS NULL OR g.pause_reason = 'credentials'
            AND g.served_at < now() - make_interval(secs => {PROBE_PAUSED_EVERY_SECONDS}))
@@ -101,24 +96,32 @@ _NEXT_GATE = f"""
       AND (g.circuit <> 'half_open' OR NOT EXISTS (
            SELECT FROM conversations_lane p WHERE p.id = g.probe_lane AND p.lease_until > now()))
       AND EXISTS (SELECT FROM conversations_lane l WHERE l.endpoint_id = g.endpoint_id AND l.due_at <= now())
-      AND slots.free > 0
+      AND e.max_in_flight > ({_BUSY} e.id)
       AND NOT (e.id = ANY(%s))
     ORDER BY turn.served_at, g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
 """
 # One endpoint's lanes, said so that only lane_due has them in this order: by `endpoint_id =` alone PostgreSQL
-# also takes lane_next_due, and reads all that waits for the other endpoints.
-_CLAIM_LANES = """
+# also takes lane_next_due, and reads all that waits for the other endpoints. What is in flight is counted
+# anew: whoever had the gate a moment ago may have taken lanes that the look at the gate did not see yet.
+_CLAIM_LANES = f"""
     WITH due AS (
         SELECT id, lease_until IS NOT NULL AS died FROM conversations_lane
         WHERE endpoint_id >= %s AND (endpoint_id, due_at) <= (%s, now()) AND due_at <= now()
           AND (lease_until IS NULL OR lease_until <= now()) AND (deaths = 0 OR %s)
-        ORDER BY endpoint_id, due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+        ORDER BY endpoint_id, due_at LIMIT GREATEST(0, LEAST(%s, %s - ({_BUSY} %s)))
+        FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE conversations_lane l
     SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s),
         token = l.token + 1, deaths = l.deaths + due.died::int
     FROM due WHERE due.id = l.id
     RETURNING l.id, l.token, l.endpoint_id, l.deaths
+"""
+_PROBE_IS_OUT = """
+    SELECT EXISTS (
+        SELECT FROM endpoints_endpointgate g JOIN conversations_lane p ON p.id = g.probe_lane
+        WHERE g.endpoint_id = %s AND g.circuit = 'half_open' AND p.lease_until > now()
+    )
 """
 # A lane's due time: the end of its lease, or what its lowest unfinished delivery says.
 _RECOMPUTE = f"""
@@ -138,10 +141,14 @@ _RECOMPUTE = f"""
     WHERE head.id = l.id
 """
 _RENEW = """
+    WITH mine AS (
+        SELECT l.id FROM conversations_lane l JOIN unnest(%s::bigint[], %s::bigint[]) AS claimed(id, token)
+          ON l.id = claimed.id AND l.token = claimed.token
+        WHERE l.lease_until > now() ORDER BY l.id FOR NO KEY UPDATE OF l
+    )
     UPDATE conversations_lane l
     SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s)
-    FROM unnest(%s::bigint[], %s::bigint[]) AS mine(id, token)
-    WHERE l.id = mine.id AND l.token = mine.token AND l.lease_until > now()
+    FROM mine WHERE l.id = mine.id
     RETURNING l.id
 """
 _LOCK_LANES = """
@@ -253,16 +260,25 @@ def claim_lanes(
     gate = one(_NEXT_GATE, [bigints(without)])
     if gate is None:
         return None
-    endpoint_id, free, probing, rate, tokens, elapsed = gate
+    endpoint_id, in_flight, probing, rate, tokens, elapsed = gate
     tokens = min(max(rate or 0.0, 1.0), tokens + elapsed * rate) if rate else float(limit)
-    take = 1 if probing else min(free, limit, int(tokens), share(endpoint_id) if share else limit)
-    lease = settings.LEASE_SECONDS
-    rows = every(_CLAIM_LANES, [endpoint_id, endpoint_id, suspects, take, lease, lease]) if take else []
+    if probing:
+        take = 0 if one(_PROBE_IS_OUT, [endpoint_id])[0] else 1
+    else:
+        take = min(limit, int(tokens), share(endpoint_id) if share else limit)
+    rows = _take_lanes(endpoint_id, suspects, take, in_flight) if take else []
     _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)
     claims = tuple(LaneClaim(*row) for row in rows)
     for claim in claims:
         claim.lease.prolong(asked_at)
     return Turn(endpoint_id, claims)
+
+
+def _take_lanes(endpoint_id: int, suspects: bool, take: int, in_flight: int) -> list[Any]:
+    """Lease up to `take` due lanes of an endpoint whose gate is locked, `in_flight` with those it has."""
+    lease = settings.LEASE_SECONDS
+    wanted = [endpoint_id, endpoint_id, suspects, take, in_flight, endpoint_id]
+    return every(_CLAIM_LANES, [*wanted, lease, lease])
 
 
 def suspects_are_due() -> bool:
@@ -278,7 +294,7 @@ def renew(claims: Iterable[tuple[int, int]]) -> set[int]:
         return set()
     lease = settings.LEASE_SECONDS
     lanes, tokens = bigints(lane for lane, _ in pairs), bigints(token for _, token in pairs)
-    rows = every(_RENEW, [lease, lease, lanes, tokens])
+    rows = every(_RENEW, [lanes, tokens, lease, lease])
     return {row[0] for row in rows}
 
 
@@ -396,7 +412,7 @@ def _serve_gate(
         " circuit = CASE WHEN %s::bigint IS NOT NULL AND circuit = 'open' THEN 'half_open' ELSE circuit END,"
         " probe_lane = COALESCE(%s, probe_lane),"
         " tokens = CASE WHEN %s THEN %s ELSE tokens END,"
-        " tokens_at = CASE WHEN %s THEN now() ELSE tokens_at END"
+        " tokens_at = CASE WHEN %s THEN GREATEST(tokens_at, now()) ELSE tokens_at END"
         " WHERE endpoint_id = %s",
         [probe, probe, limited, tokens, limited, endpoint_id],
     )

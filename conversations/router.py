@@ -297,6 +297,7 @@ class Batch:
             decision = decide(candidates, facts)
         except MappingError as problem:
             heard.participant.shadow = heard.shadow_before  # routed again, it must still be news
+            self.acquaintance.unhear()
             self._end(heard.message, MessageState.HELD, "mapping_failed", str(problem))
             return
         self._follow(heard, facts, decision)

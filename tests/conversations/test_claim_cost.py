@@ -86,7 +86,7 @@ def lane_rows(found: list[dict[str, Any]]) -> int:
 
 def test_claim_reads_few_rows_behind_dead_ones(endpoint: Endpoint) -> None:
     gate = explained(queue._NEXT_GATE, [[]])
-    lanes = explained(queue._CLAIM_LANES, [endpoint.pk, endpoint.pk, True, CLAIMED, 20, 20])
+    lanes = explained(queue._CLAIM_LANES, [endpoint.pk, endpoint.pk, True, CLAIMED, 64, endpoint.pk, 20, 20])
 
     assert lane_rows(gate) < 10
     assert lane_rows(lanes) <= 2 * CLAIMED

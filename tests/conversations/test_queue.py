@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -35,8 +36,9 @@ def set_gate(endpoint: Endpoint, **fields: Any) -> None:
     EndpointGate.objects.filter(endpoint=endpoint).update(**fields)
 
 
-def ago(seconds: float) -> Any:
-    return Now() - timedelta(seconds=seconds)
+def ago(seconds: float) -> datetime:
+    """By the time of the transaction, which stands still while a test lasts."""
+    return queue.database_now() - timedelta(seconds=seconds)
 
 
 def claim(limit: int = 10, suspects: bool = True) -> list[LaneClaim] | None:
@@ -231,6 +233,28 @@ def test_only_own_live_leases_are_renewed() -> None:
     assert (ends[taken_over.pk], ends[expired.pk]) == (soon, PAST)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_renewal_locks_lanes_in_the_order_of_all() -> None:
+    endpoint = make_endpoint()
+    first, second = due_lane(endpoint), due_lane(endpoint)
+    tokens = {lane.lane_id: lane.token for lane in claim() or []}
+    ours = [(lane.pk, tokens[lane.pk]) for lane in (second, first)]
+
+    def renew() -> set[int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_seqscan = off")  # as in a pump
+        return queue.renew(ours)
+
+    with other_worker() as router, other_worker() as pump:
+        router.begin()
+        router.do(lambda: queue.lock_lanes([first.pk]))
+        renewed = pump.start(renew)
+        time.sleep(0.2)
+        router.do(lambda: queue.lock_lanes([first.pk, second.pk]))  # a deadlock if it had the second
+        router.commit()
+        assert renewed.result(10) == {first.pk, second.pk}
+
+
 def test_renewing_nothing_asks_nothing(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         assert queue.renew([]) == set()
@@ -311,12 +335,50 @@ def test_rate_limit_gives_out_what_has_accumulated() -> None:
     endpoint = make_endpoint(max_per_second=5)
     for _ in range(12):
         due_lane(endpoint)
+
     set_gate(endpoint, tokens=0, tokens_at=ago(0.5))
 
     assert len(lanes_of(claim())) == 2
     assert lanes_of(claim()) == []
     set_gate(endpoint, tokens_at=ago(60))
     assert len(lanes_of(claim())) == 5  # never more than one second's worth at once
+
+
+def test_claim_that_began_before_the_last_takes_no_more_than_is_left() -> None:
+    endpoint = make_endpoint(max_per_second=100)
+    for _ in range(3):
+        due_lane(endpoint)
+
+    set_gate(endpoint, tokens=2, tokens_at=ago(-60))
+
+    assert len(lanes_of(claim())) == 2
+    assert lanes_of(claim()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("circuit", "in_flight"), [("open", 50), ("closed", 1)])
+def test_claims_at_the_same_moment_take_one_lane(circuit: str, in_flight: int) -> None:
+    endpoint = make_endpoint(max_in_flight=in_flight)
+    for _ in range(6):
+        due_lane(endpoint)
+    taken: list[int] = []
+
+    def begin_anew() -> None:
+        taken.append(Lane.objects.filter(lease_until__isnull=False).count())
+        Lane.objects.update(lease_until=None, due_at=PAST)
+        set_gate(endpoint, circuit=circuit, probe_lane=None, closed_until=PAST)
+        connection.close()
+
+    begin_anew()
+    turn = Barrier(5, begin_anew)
+
+    def carry_on() -> None:
+        for _ in range(100):
+            claim_without_waiting()
+            turn.wait()
+
+    at_once(carry_on, 5)
+    assert set(taken[1:]) == {1}
 
 
 def test_rate_below_one_still_lets_one_through() -> None:

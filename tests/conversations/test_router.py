@@ -179,6 +179,22 @@ def test_failed_variable_holds_the_message_until_routed_again(place: Office) -> 
     assert Delivery.objects.count() == 1  # it was still news
 
 
+def test_comment_of_a_held_message_is_news_when_routed_again(place: Office) -> None:
+    table = make_table(place.source, {"1": "High"})
+    row = {"category": "variable", "kind": "translate", "source": "priority", "target": "p", "table": table}
+    place.rule(TITLE, row, operations=["create", "update", "comment"])
+    place.say("b", priority="1", comments=["c0"])
+    message = place.say(priority="9", comments=["c1"])
+    place.route()
+
+    table.rows.update(source="9")
+    route_again([message])
+    place.route()
+
+    parts = Delivery.objects.filter(message=message).order_by("id")
+    assert list(parts.values_list("part", flat=True)) == ["record", "comment:0"]
+
+
 def test_unreadable_message_is_faulty_with_a_reason(place: Office) -> None:
     place.rule()
     message = make_message(place.source, b'{"title": "no id"}')
