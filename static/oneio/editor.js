@@ -118,12 +118,18 @@ document.addEventListener("alpine:init", () => {
       this.focusRow(row, fields.source ? "[data-last]" : "[data-first]");
       this.changed();
     },
+    named(text) {
+      const typed = text.toLowerCase();
+      const fits = (this.target?.attributes || []).find((one) => [one.name, one.label].some((word) => word.toLowerCase() === typed));
+      return fits ? fits.name : text;
+    },
+    sameAs(target) { return this.sourceNames.some((one) => one.name === target) ? target : ""; },
     addTyped() {
       const text = this.$refs.add.value.trim();
       if (!text) { this.$refs.add.focus(); return; }
-      const same = this.source.attributes.some((one) => one.name === text) ? text : "";
       this.$refs.add.value = "";
-      this.add({ target: text, source: same });
+      const target = this.tab === "outgoing" ? this.named(text) : text;
+      this.add({ target, source: this.sameAs(target) });
     },
     addFrom(event) {
       const source = event.currentTarget.dataset.name;
@@ -141,8 +147,7 @@ document.addEventListener("alpine:init", () => {
       this.tab = "outgoing";
       const there = this.rows.find((row) => row.target.toLowerCase() === target.toLowerCase());
       if (there) { this.focusRow(there); return; }
-      const same = this.source.attributes.some((one) => one.name === target) ? target : "";
-      this.add({ target, source: same });
+      this.add({ target, source: this.sameAs(target) });
     },
     addDelay() { this.doc.delays.push(EditorModel.delay({ kind: "time", seconds: 300 }, this.defaults)); this.changed(); },
     move(row, by) {
@@ -211,6 +216,7 @@ document.addEventListener("alpine:init", () => {
       const row = this.rows.find((one) => one._problems.length || one.when.some((node) => node._problems.length));
       if (row) { row._open ||= !row._problems.length; this.focusRow(row); }
     },
+    get hasFindings() { return this.findings.length > 0; },
     get requests() { return this.answer?.requests || []; },
     get hasRequests() { return this.requests.length > 0; },
     get likely() {
@@ -260,7 +266,7 @@ document.addEventListener("alpine:init", () => {
         if (!answer.conflict) this.say("Not saved: correct what is marked.");
         return false;
       }
-      Object.assign(this, { saved: text, fingerprint: answer.fingerprint, number: answer.number, compare: answer.compare, draft: true, trouble: "" });
+      Object.assign(this, { saved: text, fingerprint: answer.fingerprint, number: answer.number, compare: answer.compare, findings: answer.findings, draft: true, trouble: "" });
       this.say("Draft saved.");
       return true;
     },

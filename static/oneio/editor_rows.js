@@ -11,6 +11,9 @@ document.addEventListener("alpine:init", () => {
     get tone() { return this.isWrong ? "oi-error" : ""; },
     open() { this.tab = this.name; },
   }));
+  Alpine.data("finding", () => ({
+    get tone() { return { error: "oi-red", warning: "oi-amber" }[this.one.severity] || "oi-grey"; },
+  }));
   Alpine.data("problem", () => ({
     get sentence() { return this.rest.find((one) => one.place === this.$root.dataset.at)?.sentence || ""; },
   }));

@@ -2,7 +2,7 @@
 document.addEventListener("alpine:init", () => {
   Alpine.data("table", () => ({
     name: "", isNew: false, row: null, unmapped: "hold", otherwise: "", inputs: [], outputs: [],
-    lines: [], gaps: [], problems: [], used: 0, isDirty: false,
+    lines: [], gaps: [], problems: [], used: 0, address: "", isDirty: false,
 
     get heading() { return this.isNew ? "New translation table" : `Table ${this.name}`; },
     get usedWord() { return this.isNew ? "" : `used by ${this.used} ${this.used === 1 ? "rule" : "rules"}`; },
@@ -19,7 +19,7 @@ document.addEventListener("alpine:init", () => {
       this.name = this.row.table;
       const given = this.tables[this.name] || { ...this.defaults.table, rows: [], used: 0 };
       Object.assign(this, {
-        unmapped: given.unmapped, otherwise: given.default, inputs: given.inputs, outputs: given.outputs, used: given.used,
+        unmapped: given.unmapped, otherwise: given.default, inputs: given.inputs, outputs: given.outputs, used: given.used, address: given.url || "",
         lines: given.rows.map((one) => this.line(Array.isArray(one) ? one : [...one.from, ...one.to])),
         gaps: [], problems: [], isDirty: false,
       });
@@ -68,7 +68,7 @@ document.addEventListener("alpine:init", () => {
       const answer = await this.send(this.urls.table, { table: { [this.name]: this.written() } });
       this.problems = answer?.saved ? [] : (answer?.problems || [{ sentence: "No answer. Try again." }]).map((one) => one.sentence);
       if (!answer?.saved) return;
-      this.keepTable(this.name, { ...this.written(), used: this.used });
+      this.keepTable(this.name, { ...this.written(), used: this.used, url: this.address });
       this.row.table = this.name;
       this.isDirty = this.isNew = false;
       this.changed();

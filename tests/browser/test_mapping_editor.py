@@ -82,6 +82,19 @@ def test_what_is_wrong_stands_beside_its_row(page: Page):
     expect(page.get_by_text("Not saved yet")).to_be_visible()
 
 
+def test_field_is_added_by_its_label_and_checked_when_saved(page: Page):
+    desk = Desk()
+    opened(page, desk)
+
+    add(page, "Summary")
+    expect(page.get_by_label("To", exact=True)).to_have_value("title")
+    expect(page.get_by_label("From", exact=True)).to_have_value("title")
+    page.get_by_label("From", exact=True).fill("prioirty")
+    page.keyboard.press("Control+s")
+
+    expect(page.get_by_text("has no prioirty. Is priority meant?")).to_be_visible()
+
+
 def test_chip_leads_to_what_is_wrong(page: Page):
     opened(page, Desk())
     add(page, "labels")

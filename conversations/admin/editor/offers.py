@@ -9,7 +9,9 @@ from django.db.models import Count, Q
 from guardian.conf import settings as guardian
 
 from endpoints.canonical import Operation
+from oneio.admin.page import url_of
 from routing.admin.condition_forms import operator_choices
+from routing.checking import check_draft
 from routing.context import ROOTS
 from routing.formatters import FORMATTERS
 from routing.formatters.documents import DOCUMENTS
@@ -154,4 +156,15 @@ def tables(rule: RoutingRule) -> dict[str, Any]:
     living = Q(mappings__version__published_at=None) | Q(mappings__version__current_of__isnull=False)
     counted = rows.annotate(rules=Count("mappings__version__rule", filter=living, distinct=True))
     empty = defaults()["table"]
-    return {row.name: {**empty, **writing.table_document(row), "used": row.rules} for row in counted}
+    return {
+        row.name: {**empty, **writing.table_document(row), "used": row.rules, "url": url_of(row)}
+        for row in counted
+    }
+
+
+def findings(rule: RoutingRule) -> list[dict[str, str]]:
+    """What the checks say about the rule as it is saved, errors first."""
+    return [
+        {"severity": one.severity.value, "field": one.field, "sentence": one.sentence}
+        for one in check_draft(rule)
+    ]

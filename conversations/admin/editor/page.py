@@ -88,6 +88,7 @@ def _state(request: HttpRequest, rule: RoutingRule, version: RuleVersion) -> dic
         "samples": _samples(request, version),
         "mayRead": may(request, Permission.READ_PAYLOAD, rule),
         "tables": offers.tables(rule),
+        "findings": offers.findings(rule),
         "formatters": offers.formatters(),
         "operators": offers.operators(),
         "kinds": offers.kinds(),

@@ -41,8 +41,9 @@ def save(request: HttpRequest, pk: int) -> JsonResponse:
         except Unimportable as refused:
             return _refused(list(refused.problems), node.place)
         note(request, [rule], f"Saved the draft of v{draft.number}")
-    answer = {"saved": True, "number": draft.number, "compare": door.comparison(rule, draft)}
-    return JsonResponse({**answer, "fingerprint": door.fingerprint(rule)})
+    answer: dict[str, Any] = {"saved": True, "number": draft.number, "compare": door.comparison(rule, draft)}
+    answer |= {"fingerprint": door.fingerprint(rule), "findings": offers.findings(rule)}
+    return JsonResponse(answer)
 
 
 def save_table(request: HttpRequest, pk: int) -> JsonResponse:
