@@ -1,7 +1,8 @@
-"""The management API about rules and real messages: test a draft, for scripts on behalf of a person."""
+"""The management API about rules and real messages: test drafts, check golden tickets."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.http import Http404
@@ -10,7 +11,9 @@ from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from conversations import proving
+from conversations import golden, proving
+from conversations.golden import Checked
+from conversations.models import GoldenTicket
 from conversations.proving import Change, Compared, RuleTest
 from conversations.sender import Outgoing
 from endpoints.canonical import encode
@@ -45,6 +48,32 @@ class RuleTestView(ManagementView):
         except RuleError as error:
             return Response({"problems": [f"{error.field}: {error}"]}, status=422)
         return Response(_words(test))
+
+
+class GoldenTicketsView(ManagementView):
+    """Golden tickets, checked when they are asked for."""
+
+    def get(self, request: Request, **named: str) -> Response:
+        """Check those of the environment, or of one `rule`; with `drafts=1` drafts where there are any."""
+        environment = self.environment(request, Permission.READ_PAYLOAD, **named)
+        cases = access.readable(request.user, GoldenTicket, Permission.READ_PAYLOAD)
+        cases = cases.filter(environment=environment).select_related("rule__current_version")
+        if slug := request.query_params.get("rule", ""):
+            cases = cases.filter(rule__slug=slug)
+        drafts = request.query_params.get("drafts") in ("1", "true")
+        found = golden.check(cases.order_by("rule__slug", "name"), drafts=drafts)
+        failed = sum(not one.passed for one in found)
+        return Response({"checked": len(found), "failed": failed, "cases": [_case(one) for one in found]})
+
+
+def _case(one: Checked) -> dict[str, Any]:
+    return {
+        "rule": one.case.rule.slug,
+        "name": one.case.name,
+        "passed": one.passed,
+        "problem": one.problem,
+        "deviations": [asdict(deviation) for deviation in one.deviations],
+    }
 
 
 def _number(request: Request, name: str, otherwise: int | None) -> int | None:

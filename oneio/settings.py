@@ -314,6 +314,7 @@ UNFOLD: dict[str, Any] = {
                         "icon": "translate",
                         "link": reverse_lazy("admin:routing_translationtable_changelist"),
                     },
+                    {"title": "Golden tickets", "icon": "verified", "link": reverse_lazy("golden_tickets")},
                     {
                         "title": "Export and import",
                         "icon": "swap_vert",

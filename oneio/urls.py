@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from conversations.admin import needs_you, rule_test, why
+from conversations.admin import golden_pages, needs_you, rule_test, why
 from conversations.admin.editor.page import urls as editor_urls
 from oneio.admin.switch import choose
 from oneio.home.search import search
@@ -19,6 +19,8 @@ urlpatterns = [
     path("admin/needs-you/", needs_you.view, name="needs_you"),
     path("admin/needs-you/plan/", needs_you.plan_view, name="needs_you_plan"),
     path("admin/rules/<int:pk>/test/", rule_test.view, name="routing_rule_test"),
+    path("admin/golden/", golden_pages.view, name="golden_tickets"),
+    path("admin/golden/save/<int:pk>/", golden_pages.save_view, name="golden_save"),
     path("admin/why/", why.search_view, name="why"),
     path("admin/why/<int:pk>/", why.story_view, name="conversations_message_why"),
     *editor_urls(),

@@ -19,7 +19,14 @@ from django.utils import timezone
 from django_q.models import Failure, Schedule
 from guardian.models import GroupObjectPermission, UserObjectPermission
 
-from conversations.models import ConflictSide, Conversation, DeliveryContent, MessageBody, Participant
+from conversations.models import (
+    ConflictSide,
+    Conversation,
+    DeliveryContent,
+    Message,
+    MessageBody,
+    Participant,
+)
 from endpoints.models import Endpoint
 from oneio import access
 from oneio.models import Environment, Organization, TenantModel
@@ -55,6 +62,8 @@ MINIMUM = {
     "needs_you": "viewer",
     "why": "viewer",
     "routing_rule_test": "integrator",
+    "golden_tickets": "operator",
+    "golden_save": "integrator",
     "conversations_message_why": "viewer",
     "needs_you_plan": "operator",
     "routing_configuration": "viewer",
@@ -99,8 +108,9 @@ TENANTS = {"oneio_organization", "oneio_environment"}
 # Django's own for everybody who signs in, and such as lead nowhere.
 WITHOUT_ROLES = {"login", "logout", "password_change", "password_change_done", "jsi18n", "view_on_site"}
 WITHOUT_ROLES |= {"autocomplete", "app_list", "choose-environment", "receiver-schema", "receiver-docs"}
-WITHOUT_ROLES |= {"manage-config", "manage-rule-test"}  # a test of its own below
-ABOUT: dict[str, type[Model]] = {"routing_rule_test": RoutingRule}  # where the name does not say it
+WITHOUT_ROLES |= {"manage-config", "manage-rule-test", "manage-golden"}  # a test of its own below
+# Pages about a row where their name does not say of what sort.
+ABOUT: dict[str, type[Model]] = {"routing_rule_test": RoutingRule, "golden_save": Message}
 OUR_APPS = {"oneio", "endpoints", "routing", "conversations"}
 SECRET = "swordfish"
 

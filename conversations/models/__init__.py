@@ -15,6 +15,7 @@ from conversations.models.delivery import (
     Lane,
     Reason,
 )
+from conversations.models.golden import GoldenTicket
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 from conversations.models.payload_view import PayloadView
 from conversations.models.replay import (
@@ -42,6 +43,7 @@ __all__ = [
     "Delivery",
     "DeliveryContent",
     "DeliveryState",
+    "GoldenTicket",
     "HoldReason",
     "HourlyCount",
     "Lane",

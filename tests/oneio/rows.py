@@ -11,6 +11,7 @@ from conversations.models import (
     AttachmentChunk,
     Attempt,
     Conflict,
+    GoldenTicket,
     HourlyCount,
     Message,
     PayloadView,
@@ -18,6 +19,7 @@ from conversations.models import (
     Replay,
     ReplayItem,
 )
+from endpoints.canonical import CanonicalMessage, EntityKind, Operation, to_json
 from endpoints.models import Alert, Endpoint, Reference
 from oneio.models import Environment
 from routing.models import (
@@ -46,6 +48,11 @@ from tests.factories import (
 
 HOUSE = ("oneio", "endpoints", "routing", "conversations")
 MODELS = [model for app in HOUSE for model in apps.get_app_config(app).get_models()]
+TOLD = CanonicalMessage("incident", EntityKind.INCIDENT, Operation.CREATE, "1")
+GIVEN = {
+    "endpoint": 0, "received_at": "2026-01-01T00:00:00+00:00", "canonical": to_json(TOLD), "trace": {},
+    "taken": {}, "next": {}, "tickets": {},
+}  # fmt: skip
 World = dict[type[models.Model], models.Model]
 
 
@@ -71,6 +78,9 @@ def build(environment: Environment) -> World:
         endpoint, rule, version, table, message, message.body, participant, participant.conversation,
         delivery, delivery.lane, delivery.content, endpoint.gate, endpoint.credentials, endpoint.inbox,
         endpoint.entity_types.get(), endpoint.receiver_logins.get(), environment,
+        GoldenTicket.objects.create(
+            environment=environment, rule=rule, name=unique("case"), given=GIVEN, expected={}
+        ),
         DraftTest.objects.create(version=version, environment=environment, tested=1, failed=0),
         mapping, counter, RuleInForce.objects.get(rule=rule),
         Condition.objects.create(
