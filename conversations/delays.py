@@ -11,6 +11,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -24,6 +25,7 @@ from conversations.models import (
     Delivery,
     DeliveryState,
     HoldReason,
+    Lane,
     Participant,
     Reason,
 )
@@ -81,9 +83,10 @@ class Waiting:
         self.plans = Plans(configs, self.now)
         tickets = Participant.objects.filter(conversation=conversation).select_for_update(no_key=True)
         self.participants = {row.endpoint_id: row for row in tickets.order_by("pk")}
+        # All of them, in one go: what else is sent may be due to go where something has waited.
+        lanes = Lane.objects.filter(conversation=conversation).values_list("pk", flat=True)
+        self.lanes = list(queue.lock_lanes(lanes))
         delayed = Delivery.objects.filter(conversation=conversation, state=DeliveryState.DELAYED)
-        self.lanes = sorted(set(delayed.values_list("lane_id", flat=True)))
-        queue.lock_lanes(self.lanes)
         self.deliveries = list(delayed.select_related("content", "message__body").order_by("id"))
         self.still: set[int] = set()
 
@@ -119,7 +122,7 @@ class Waiting:
             return self._hold(rows, "The rule cannot be run any more. Correct and publish it, then Retry.")
         if rows[0].message.body.emptied_at or rows[0].content.emptied_at:
             return self._hold(rows, "What it carried was deleted while it waited.", HoldReason.EXPIRED)
-        facts = self._facts(rows[0])
+        facts = self._facts(rows)
         candidates = self.rules.routing.candidates(rows[0].message.endpoint_id, facts.message.entity_type)
         current = [rule for rule in candidates if rule.rule_id == rule_id]
         if not current:
@@ -139,7 +142,8 @@ class Waiting:
             return self._keep(rows, route.wait)
         return self._release(rows, facts, route)
 
-    def _facts(self, delivery: Delivery) -> Facts:
+    def _facts(self, rows: list[Delivery]) -> Facts:
+        delivery = rows[0]
         message, told = delivery.message, delivery.content.snapshot
         canonical = from_json(message.body.canonical)
         tickets = self._tickets(delivery)
@@ -153,10 +157,21 @@ class Waiting:
             participants=Tickets(self.participants, self.configs),
             state=state_of(self.conversation, tickets, message.received_at, is_new=told["is_new"]),
             files=filing.of_message(message),
+            **self._earlier_files(rows),
             keeps_internal=self.configs.get(message.endpoint_id).keeps_internal,
             numbers=counters.numbers_for(message),
             situation=Situation(self.now, message.received_at, self._identified(), frozenset(self.still)),
         )
+
+    def _earlier_files(self, rows: list[Delivery]) -> dict[str, Any]:
+        """What the conversation kept of files before; those that wait here are still to go."""
+        if not self.rules.carry_earlier_files:
+            return {}
+        ours = {(row.endpoint_id, row.part) for row in rows}
+        return {
+            "earlier_files": filing.earlier(self.conversation),
+            "files_sent": filing.sent(self.conversation) - ours,
+        }
 
     def _identified(self) -> frozenset[int]:
         known = (row.endpoint_id for row in self.participants.values() if row.external_id is not None)

@@ -122,7 +122,9 @@ class Plans:
             supersede(newest)
         delayed = {row.lane_id for row in deliveries if row.state == DeliveryState.DELAYED}
         queue.recompute(sorted(known | delayed))
-        for endpoint_id in {row.endpoint_id for row in deliveries if row.hold_reason == HoldReason.LOOP}:
+        for endpoint_id in sorted(
+            {row.endpoint_id for row in deliveries if row.hold_reason == HoldReason.LOOP}
+        ):
             _alert_loop(endpoint_id)
 
     def _replacing(self, deliveries: Sequence[Delivery]) -> dict[tuple[int, str], Collection[str]]:

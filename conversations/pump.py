@@ -14,6 +14,7 @@ import selectors
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -261,7 +262,8 @@ class Pump:
         prepared = jobs.prepare(turn.lanes, endpoint, rules, self.configs)
         for source in {file.source.id: file.source for job in prepared if (file := job.file)}.values():
             if source.wants_token:
-                self._fetch_token(source)
+                # Later: who has that endpoint's gate may wait for the one that this transaction holds.
+                transaction.on_commit(partial(self._fetch_token, source), robust=True)
         return prepared
 
     def _endpoint(self, endpoint_id: int) -> LoadedEndpoint:

@@ -164,7 +164,7 @@ def _needed_files(keys: list[Any]) -> set[Any]:
 def _empty_files(rows: list[Row]) -> None:
     keys = [pk for (pk,) in rows]
     AttachmentChunk.objects.filter(attachment__in=keys).delete()
-    Attachment.objects.filter(pk__in=keys).update(emptied_at=queue.database_now())
+    Attachment.objects.filter(pk__in=keys).update(emptied_at=queue.database_now(), url=None)
 
 
 def _replayed(before: datetime) -> Any:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from conversations import queue
 from conversations.effects import effect_key
-from conversations.models import Conflict, ConflictSide, Delivery, DeliveryContent
+from conversations.models import Conflict, ConflictSide, Conversation, Delivery, DeliveryContent
 from conversations.sender import RECORD, Done
 from endpoints.canonical import encode
 from oneio.bulk import insert_rows, update_rows
@@ -31,6 +31,8 @@ def take(conflict: Conflict, side: ConflictSide, by: Any) -> Delivery | None:
     """Have one side's value written to the target, whichever stands there now. None if the conflict was
     resolved before, or the values were deleted with what the delivery carried."""
     with transaction.atomic():
+        # Locks it, too: first of all, as everybody does.
+        Conversation.objects.filter(pk=conflict.conversation_id).update(last_activity_at=Now())
         origin = Delivery.objects.select_related("content", "message").get(pk=conflict.delivery_id)
         queue.lock_lanes([origin.lane_id])
         values = (origin.content.contested or {}).get(conflict.attribute)

@@ -1,13 +1,16 @@
 """Both sides changed the same attribute: the mapping decides, a person sees it and may decide otherwise."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.urls import reverse
 
+from conversations import queue
 from conversations.deliveries import take
-from conversations.models import Conflict, ConflictSide, Delivery
+from conversations.models import Conflict, ConflictSide, Conversation, Delivery
 from tests.conversations.desk import BAD_DATA, Office, office
+from tests.conversations.workers import other_worker
 from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,3 +123,18 @@ def test_values_that_were_deleted_cannot_be_chosen(place: Office) -> None:
     delivery.content.save()
 
     assert take(Conflict.objects.get(), ConflictSide.OURS, None) is None
+
+
+def test_choice_locks_the_conversation_before_its_lane(place: Office) -> None:
+    delivery = both_change(place)
+    conflict = Conflict.objects.get()
+
+    with other_worker() as retention, other_worker() as person:
+        retention.begin()
+        whole = Conversation.objects.select_for_update().filter(pk=delivery.conversation_id)
+        retention.do(lambda: whole.get())
+        taken = person.start(lambda: take(conflict, ConflictSide.THEIRS, None))
+        time.sleep(0.3)
+        retention.do(lambda: queue.lock_lanes([delivery.lane_id]))  # a deadlock if it had the lane
+        retention.commit()
+        assert taken.result(10) is not None

@@ -1,5 +1,6 @@
 """Delayed deliveries: what wakes them, which version counts, what keeps its order, what is never lost."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,11 @@ import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from conversations import delays, deliveries
+from conversations import delays, deliveries, queue
 from conversations.admin import explanations
+from conversations.attachments import IncomingFile, take_in
 from conversations.delays import release_due
+from conversations.ingest import Arrival
 from conversations.models import Conversation, Delivery, Message
 from conversations.tasks import sweep
 from routing import versions
@@ -358,3 +361,40 @@ def test_page_says_what_it_waits_for(place: Office) -> None:
     assert said is not None
     assert f"{timezone.localtime(delivery.due_at):%H:%M}" in said.happened
     assert delivery.rule.name in said.happened
+
+
+def test_file_that_came_before_goes_when_the_wait_is_over(place: Office) -> None:
+    approving(place)
+    wanted = [{"path": "title", "operator": "contains", "value": "urgent"}]
+    waits(place.rule(conditions=wanted, attachments={"from_conversation": True}), APPROVED)
+    place.say()
+    entity = place.source.entity_types.get().name
+    file = IncomingFile(entity, "a", "shot.png", "image/png", iter([b"png"]))
+    take_in(place.source, Arrival(b"", "application/json"), file)
+    place.route()
+    place.first(operation="update", title="urgent")
+
+    look(place)
+    place.first(operation="update", priority="yes")
+    look(place)
+
+    assert {state for state, _ in where()} == {"queued"}
+    assert Delivery.objects.filter(part__startswith="file:").count() == 1
+
+
+def test_decision_waits_for_whoever_has_a_lane_of_the_conversation(place: Office) -> None:
+    elsewhere = place.rule(target=make_endpoint("desk", place.environment))
+    waits(place.rule(), APPROVED)
+    place.first()
+    lane = Delivery.objects.get(rule=elsewhere).lane_id
+    delayed = Delivery.objects.get(state="delayed").lane_id
+
+    with other_worker() as person, other_worker() as worker:
+        person.begin()
+        person.do(lambda: queue.lock_lanes([lane]))
+        looked = worker.start(lambda: look(place))
+        time.sleep(0.3)
+        assert not looked.done()
+        person.do(lambda: queue.lock_lanes([lane, delayed]))  # a deadlock if it had the second
+        person.commit()
+        assert looked.result(10) == 1

@@ -36,6 +36,7 @@ from conversations.models.delivery import DELAYS
 from conversations.router import route_again
 from endpoints.configs import EndpointConfigs
 from oneio.admin.page import url_of
+from oneio.bulk import update_rows
 from oneio.crypto import Undecryptable
 from oneio.identifiers import earliest
 from routing.rules import RuleBook
@@ -161,11 +162,14 @@ def test_old_file_is_deleted_and_says_so() -> None:
     new = old_id()
     AttachmentChunk.objects.all().delete()
     Attachment.objects.filter(pk=attachment.pk).update(id=new)
+    row = Attachment(id=new, organization_id=endpoint.organization_id, url="https://x/log?key=secret")
+    update_rows([row], "url")
     AttachmentChunk.objects.create(attachment_id=new, index=0, last=True, data=b"sealed")
 
     retention.run()
 
     assert not AttachmentChunk.objects.exists()
+    assert Attachment.objects.get(pk=new).url is None
     with pytest.raises(Undecryptable, match="retention"):
         list(read_chunks(Attachment.objects.get(pk=new)))
 

@@ -1,5 +1,6 @@
 """Access tokens: fetched once for all workers, renewed when they end, and a wrong secret tells people."""
 
+import json
 import os
 import threading
 import time
@@ -23,11 +24,12 @@ from endpoints.models import Alert, Credentials, EndpointGate
 from endpoints.network import NetworkPolicy
 from endpoints.outcomes import Failure, Outcome, Result
 from oneio import runtime
+from oneio.heartbeat import Heartbeat
 from oneio.models import PumpHeartbeat
 from tests.conversations.desk import Office, office
-from tests.conversations.workers import PAST
-from tests.conversations.world import Remote, system
-from tests.factories import make_endpoint
+from tests.conversations.workers import PAST, other_worker
+from tests.conversations.world import Remote, publish, system
+from tests.factories import make_endpoint, make_message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., None]
@@ -275,3 +277,42 @@ def test_token_fetched_by_another_pump_is_seen(oauth: Oauth) -> None:
     one.threads.shutdown(wait=True)
     one.close()
     assert oauth.requests("/oauth_token.do") == 0
+
+
+def file_to_fetch(oauth: Oauth) -> None:
+    """A file that is still in ServiceNow is what the desk gets next."""
+    publish(oauth.target, oauth.place.target, attachments={})
+    title = {"value": "Down", "display_value": "Down"}
+    body = {
+        "entity_type": "incident",
+        "operation": "insert",
+        "sys_id": "a" * 32,
+        "number": "INC1",
+        "record": {"short_description": title},
+        "attachments": [{"sys_id": "f1", "file_name": "a.txt", "content_type": "text/plain"}],
+    }
+    make_message(oauth.target, json.dumps(body).encode())
+    oauth.place.route()
+    oauth.place.deliver()
+
+
+def test_claim_that_needs_a_token_elsewhere_holds_no_second_gate(oauth: Oauth) -> None:
+    file_to_fetch(oauth)
+    source, target = oauth.target.pk, oauth.place.target.pk
+    gate = EndpointGate.objects.select_for_update()
+    claiming = pump.Pump(Heartbeat(str(uuid4())))
+
+    with other_worker() as other, other_worker() as worker:
+        other.begin()
+        other.do(lambda: gate.get(pk=source))
+        claimed = worker.start(lambda: claiming._claim_turn(1, []))
+        time.sleep(0.3)
+        other.do(lambda: gate.get(pk=target))  # a deadlock if the claim still had it
+        other.commit()
+        _, [job] = claimed.result(10)
+    claiming.threads.shutdown(wait=True)
+    claiming.close()
+
+    assert job.file
+    assert job.file.source.id == source
+    assert oauth.requests("/oauth_token.do") == 1
