@@ -183,7 +183,11 @@ class Stage:
     def _rule_for(self, target: EntityType) -> None:
         source = EntityType.objects.get(endpoint__environment=self.production, endpoint__kind="servicenow")
         rule = RoutingRule.objects.create(
-            environment=self.production, slug="network-to-fabrikam", name="Network → Fabrikam", enabled=True
+            environment=self.production,
+            slug="network-to-fabrikam",
+            name="Network → Fabrikam",
+            enabled=True,
+            owner=User.objects.get(username="ines"),
         )
         draft = versions.save_draft(rule, source, target, operations=["create", "update"])
         Condition.objects.create(
