@@ -18,7 +18,7 @@ django.setup()
 from django.db import transaction  # noqa: E402
 
 from conversations import jobs, queue, router  # noqa: E402
-from conversations.pump import CLAIM_AT_MOST  # noqa: E402
+from conversations.pump import CLAIM_AT_MOST, plan_for_full_tables  # noqa: E402
 from endpoints.configs import EndpointConfigs  # noqa: E402
 from routing.rules import RuleBook  # noqa: E402
 
@@ -72,6 +72,7 @@ def _median(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
+    plan_for_full_tables()
     if sys.argv[1] == "prepare":
         Probe().prepare()
     else:

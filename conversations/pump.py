@@ -59,7 +59,7 @@ SOLITUDE_WAIT_SECONDS = 5.0
 def run(pump_id: str) -> None:
     """Pump until the process is to stop or its supervisor is gone. The task that django-q2 hands out."""
     connections.close_all()  # nothing inherited from before the fork is used
-    _plan_for_full_tables()
+    plan_for_full_tables()
     _spare_the_collector()
     heartbeat = Heartbeat(pump_id)
     pump = Pump(heartbeat)
@@ -374,10 +374,13 @@ class Bell:
             pass
 
 
-def _plan_for_full_tables() -> None:
-    """Plans are made once, maybe while a table is empty, and must be good when it holds millions of rows."""
+def plan_for_full_tables() -> None:
+    """Plans are made once, maybe while a table is empty, and must be good when it holds millions of rows.
+
+    Left to itself, PostgreSQL plans anew for each short array, which costs more than the statement."""
     options = connection.settings_dict["OPTIONS"]
-    options["options"] = f"{options.get('options', '')} -c enable_seqscan=off -c jit=off".strip()
+    wanted = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"
+    options["options"] = f"{options.get('options', '')} {wanted}".strip()
 
 
 def _spare_the_collector() -> None:

@@ -71,7 +71,9 @@ def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
     if claim.solo:
         _count_death(claim)
     try:
-        with transaction.atomic():
+        # What a crash of the database loses is routed again, to the same end: nothing is sent before a claim
+        # is on the disk, and by then all that was committed before it is, too.
+        with queue.unsynchronised():
             now = queue.lock_inbox(claim)
             endpoint = configs.get(claim.endpoint_id)
             Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim), configs, now).route()

@@ -47,6 +47,8 @@ class Waker:
 
     def _notify_forever(self, parameters: dict[str, object]) -> None:
         with connect(parameters) as database:
+            # A NOTIFY is a commit, but there is nothing in it to keep: it need not wait for the disk.
+            database.execute("SET synchronous_commit = off")
             while True:
                 self._due.wait()
                 self._due.clear()

@@ -10,16 +10,20 @@ from django.db.models.functions import Now
 
 from conversations.models import Delivery, DeliveryState, HoldReason, Reason
 from oneio.bulk import update_rows
+from oneio.statements import every, uuids
+
+_DELAYED = """
+    SELECT id FROM conversations_delivery WHERE conversation_id = ANY(%s) AND state = 'delayed'
+    ORDER BY id FOR NO KEY UPDATE
+"""
 
 
 def wake(conversation_ids: Collection[UUID]) -> None:
     """Have the delayed deliveries of these conversations looked at. They are the last that may be locked."""
     if not conversation_ids:
         return
-    delayed = Delivery.objects.filter(conversation__in=conversation_ids, state=DeliveryState.DELAYED)
-    rows = delayed.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True)
-    if found := list(rows):
-        Delivery.objects.filter(pk__in=found).update(due_at=Now())
+    if found := every(_DELAYED, [uuids(conversation_ids)]):
+        Delivery.objects.filter(pk__in=[row[0] for row in found]).update(due_at=Now())
 
 
 def keep_delayed(rows: Iterable[Delivery], reason: str, until: datetime) -> None:

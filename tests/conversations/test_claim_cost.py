@@ -54,10 +54,20 @@ def explained(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
     """The steps that PostgreSQL took to carry it out, as the pump lets it plan; taken back after."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters)
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE asked AS {numbered(sql)}")
+        marks = ", ".join(["%s"] * len(parameters))
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked({marks})", parameters)
         [[[found]]] = cursor.fetchall()
+        cursor.execute("DEALLOCATE asked")
         transaction.set_rollback(True)
     return list(steps(found["Plan"]))
+
+
+def numbered(sql: str) -> str:
+    """The statement with its parameters as PREPARE has them."""
+    first, *others = sql.split("%s")
+    return first + "".join(f"${number}{text}" for number, text in enumerate(others, 1))
 
 
 def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
