@@ -254,6 +254,8 @@ def from_json(data: Mapping[str, Any]) -> CanonicalMessage:
 
 def encode(value: Value) -> Any:
     """One attribute value as plain JSON: times and exact decimals become tagged objects."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("A canonical time needs a zone.")
@@ -310,6 +312,7 @@ def comment_from_json(data: Mapping[str, Any]) -> Comment:
     )
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
 _DECODERS: Mapping[str, Callable[[Any], Value]] = {
     "$time": datetime.fromisoformat,
     "$number": Decimal,

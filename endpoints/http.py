@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ USER_AGENT = "oneio"
 MAX_BODY = 2 * 1024 * 1024
 TEXT_LIMIT = 4096
 _CHUNK = 64 * 1024
+URLS_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,22 +206,29 @@ class HttpClient:
 def _prepare(request: HttpRequest) -> requests.PreparedRequest:
     _check_url(request.url)
     headers = {"User-Agent": USER_AGENT, **request.headers, "Accept-Encoding": "identity"}
+    prepared = requests.PreparedRequest()
     try:
-        return requests.Request(
-            request.method,
-            request.url,
-            headers=headers,
-            params=dict(request.params),
-            json=request.json,
-            data=_data(request),
-            auth=request.auth,
-        ).prepare()
+        prepared.prepare_method(request.method)
+        prepared.url = _whole_url(request.url, tuple(request.params.items()))
+        prepared.prepare_headers(headers)
+        prepared.prepare_body(_data(request), None, request.json)
+        if request.auth:
+            prepared.prepare_auth(request.auth)
+        return prepared
     except requests.exceptions.InvalidURL:
         raise _bad_url("its host name is not valid") from None
     except (requests.RequestException, ValueError, TypeError):
         raise HttpFailure(
             Phase.CONNECT, "bad_request", "The request holds something that HTTP or JSON cannot carry."
         ) from None
+
+
+@lru_cache(maxsize=URLS_KEPT)
+def _whole_url(url: str, params: tuple[tuple[str, str], ...]) -> str | None:
+    """The address as it is asked for. Tickets are mostly created at the same few ones."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, dict(params))
+    return prepared.url
 
 
 def _data(request: HttpRequest) -> Any:

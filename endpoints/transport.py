@@ -128,6 +128,11 @@ current_exchange: ContextVar[Exchange] = ContextVar("exchange")
 class _TimedSocket(socket.socket):
     """A socket whose every wait is bounded by the exchange's clocks, and that counts what it sent."""
 
+    def settimeout(self, value: float | None) -> None:
+        """Mostly it is the same again; setting it is a system call, for which the thread must queue twice."""
+        if value != self.gettimeout():
+            super().settimeout(value)
+
     def recv_into(self, *args: Any) -> int:
         exchange = current_exchange.get()
         self.settimeout(exchange.wait())
@@ -246,6 +251,10 @@ class GuardedAdapter(HTTPAdapter):
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """The path alone: there are no proxies to ask for."""
+        return str(request.path_url)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing to add: the context already demands and knows what to trust."""

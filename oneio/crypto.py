@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import transaction
 
+from oneio.randomness import random_bytes
+
 VERSION = 1
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -47,7 +49,7 @@ class Place:
 def encrypt(plaintext: bytes, place: Place) -> bytes:
     """Seal `plaintext` for `place` with the organization's active data key."""
     key_id, cipher = _active_key(place.organization_id)
-    nonce = os.urandom(NONCE_BYTES)
+    nonce = random_bytes(NONCE_BYTES)
     header = bytes([VERSION]) + key_id.to_bytes(8) + nonce
     return header + cipher.encrypt(nonce, plaintext, place.associated_data())
 

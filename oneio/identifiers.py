@@ -1,15 +1,16 @@
 """Identifiers that sort by time: UUID version 7 (RFC 9562)."""
 
-import os
 import time
 from datetime import datetime
 from uuid import UUID
+
+from oneio.randomness import random_bytes
 
 
 def uuid7() -> UUID:
     """A new UUIDv7: 48 bits of Unix time in milliseconds, the rest random."""
     milliseconds = time.time_ns() // 1_000_000
-    value = int.from_bytes(milliseconds.to_bytes(6) + os.urandom(10))
+    value = int.from_bytes(milliseconds.to_bytes(6) + random_bytes(10))
     value = value & ~(0xF << 76) | (0x7 << 76)
     return UUID(int=value & ~(0x3 << 62) | (0x2 << 62))
 

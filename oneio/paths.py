@@ -81,7 +81,12 @@ class Path:
 
     def first(self, document: Any) -> Any:
         """The first value that the path leads to, or `MISSING`. A value of None is a value."""
-        return next(_walk(document, self.steps), MISSING)
+        value = document
+        for place, step in enumerate(self.steps):
+            if type(value) is not dict or type(step) is not str:
+                return next(_walk(value, self.steps[place:]), MISSING)
+            value = value.get(step, MISSING)
+        return value
 
     def all(self, document: Any) -> list[Any]:
         """Every value that the path leads to, in the document's order."""

@@ -60,6 +60,7 @@ class Supervisor:
 
     def _start(self) -> None:
         connections.close_all()  # the child must inherit no open connection
+        _load_what_all_need()
         runtime.cluster_id = uuid4()
         runtime.stop_descriptor, self._word = os.pipe()
         self._healthy_at, self._started_at = time.monotonic(), timezone.now()
@@ -171,7 +172,6 @@ def _lead(stop_descriptor: int) -> None:
 def _run_cluster(stop_descriptor: int) -> None:
     from django_q.cluster import Cluster
 
-    _load_what_all_need()
     cluster = Cluster()
     cluster.start()
     while cluster.sentinel.is_alive():
