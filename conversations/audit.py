@@ -7,15 +7,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from conversations.models import Conversation, Delivery, Message, PayloadView
+from conversations.models import Conversation, Delivery, Message, PayloadView, Replay
 
 
-def payload_read(user: Any, *rows: Message | Delivery | Conversation) -> None:
+def payload_read(user: Any, *rows: Message | Delivery | Conversation | Replay) -> None:
     """Note that `user` sees the content of these rows; the same row again within the hour adds nothing."""
     PayloadView.objects.bulk_create(_entries(user, rows), ignore_conflicts=True)
 
 
-def _entries(user: Any, rows: Iterable[Message | Delivery | Conversation]) -> list[PayloadView]:
+def _entries(user: Any, rows: Iterable[Message | Delivery | Conversation | Replay]) -> list[PayloadView]:
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     return [
         PayloadView(

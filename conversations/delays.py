@@ -29,7 +29,7 @@ from conversations.models import (
     Participant,
     Reason,
 )
-from conversations.participation import Tickets, state_of
+from conversations.participation import Tickets, join, state_of
 from conversations.planning import Planned, Plans, snapshot
 from conversations.sender import RECORD
 from endpoints.canonical import decode_attributes, encode_attributes, from_json
@@ -106,15 +106,7 @@ class Waiting:
         """The participant at a target that a newer version of a rule names."""
         present = self.participants.get(endpoint.id)
         if present is None:
-            present = Participant(
-                organization_id=endpoint.organization_id,
-                environment_id=endpoint.environment_id,
-                conversation=conversation,
-                endpoint_id=endpoint.id,
-                entity_type_id=endpoint.entity_ids[entity],
-            )
-            present.save()
-            self.participants[endpoint.id] = present
+            present = self.participants[endpoint.id] = join(conversation, endpoint, entity)
         return present
 
     def _decide(self, rows: list[Delivery], rule_id: int) -> None:

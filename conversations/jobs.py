@@ -271,7 +271,8 @@ def _job(
         endpoint=endpoint,
         entity=entity,
         rule=rule,
-        canonical=_opened(_CANONICAL, head.canonical, head.organization_id, head.body_id),
+        canonical=snapshot.get("message")
+        or _opened(_CANONICAL, head.canonical, head.organization_id, head.body_id),
         snapshot=snapshot,
         target=target.reference(),
         shadow=_opened(_SHADOW, target.shadow, target.organization_id, target.id),

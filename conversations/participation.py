@@ -9,7 +9,7 @@ from typing import Any
 
 from conversations.models import Conversation, Participant
 from endpoints.canonical import Value
-from endpoints.configs import EndpointConfigs
+from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from routing.changes import from_json
 from routing.context import FoldedNames
 
@@ -37,6 +37,19 @@ class Tickets(Mapping[str, Mapping[str, Any]]):
     @cached_property
     def _by_slug(self) -> dict[str, Participant]:
         return {self._configs.get(number).slug: one for number, one in self._participants.items()}
+
+
+def join(conversation: Conversation, endpoint: LoadedEndpoint, entity: str) -> Participant:
+    """A new participant: the endpoint is to have a ticket of this conversation. Lock the conversation."""
+    participant = Participant(
+        organization_id=endpoint.organization_id,
+        environment_id=endpoint.environment_id,
+        conversation=conversation,
+        endpoint_id=endpoint.id,
+        entity_type_id=endpoint.entity_ids[entity],
+    )
+    participant.save()
+    return participant
 
 
 def state_of(

@@ -157,7 +157,7 @@ class Plans:
             lane_id=lane_id,
             content=DeliveryContent(organization_id=target.organization_id, snapshot=snapshot(planned)),
             part=planned.part.name,
-            effect_key=_effect_key(planned),
+            effect_key=key_of(planned),
             **_progress(planned, self.now, recent[lane_id] > LOOP_DELIVERIES),
         )
 
@@ -175,23 +175,24 @@ def _without_files_sent_before(planned: list[Planned]) -> list[Planned]:
     if not files:
         return planned
     targets = bigints({one.route.rule.target_endpoint_id or 0 for one in files})
-    done = {row[0] for row in every(_EFFECTS, [targets, texts(map(_effect_key, files))])}
+    done = {row[0] for row in every(_EFFECTS, [targets, texts(map(key_of, files))])}
     fresh = []
     for one in planned:
-        key = _effect_key(one) if one.part.file else ""
+        key = key_of(one) if one.part.file else ""
         if key not in done:
             fresh.append(one)
         done |= {key} - {""}
     return fresh
 
 
-def _effect_key(planned: Planned) -> str:
-    """Of a file, its own, whichever message offers it; of the rest, that of the message's part."""
+def key_of(planned: Planned, anew: int = 0) -> str:
+    """The effect key: of a file, its own, whichever message offers it; of the rest, that of the message's
+    part. `anew` counts explicit wishes to send it once more."""
     rule, part = planned.route.rule, planned.part
     assert rule.target_endpoint_id is not None
     if part.file:
-        return effect_key(part.file.key, rule.rule_id, rule.target_endpoint_id, FILE)
-    return effect_key(planned.message.response_id, rule.rule_id, rule.target_endpoint_id, part.name)
+        return effect_key(part.file.key, rule.rule_id, rule.target_endpoint_id, FILE, anew)
+    return effect_key(planned.message.response_id, rule.rule_id, rule.target_endpoint_id, part.name, anew)
 
 
 def _tenant(conversation: Conversation, target: LoadedEndpoint) -> queue.Tenant:

@@ -5,6 +5,7 @@ import logging
 from django.utils import timezone
 
 from conversations import delays, queue, retention, statistics, watch
+from conversations.replay.work import work
 from endpoints.configs import EndpointConfigs
 from routing.rules import RuleBook
 
@@ -31,3 +32,8 @@ def retain() -> dict[str, int]:
 def count() -> int:
     """Count the hours that are not over, for the charts on Home."""
     return statistics.count_hours(timezone.now())
+
+
+def replay() -> int:
+    """Plan and run replays for a while. Returns how many steps were taken."""
+    return work()

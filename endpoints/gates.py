@@ -74,6 +74,25 @@ def throttle(endpoint_id: int, seconds: float) -> None:
     _gates(endpoint_id).update(closed_until=Greatest(F("closed_until"), until))
 
 
+def take_turn(endpoint_id: int) -> float | None:
+    """Seconds until one more request may go out that is no delivery; 0: it may go now, and its turn is taken.
+    None while nothing is to be sent there at all."""
+    with transaction.atomic():
+        gate, now = _locked(endpoint_id), _database_now()
+        if gate.endpoint.status != EndpointStatus.ACTIVE or gate.paused_at or gate.circuit != Circuit.CLOSED:
+            return None
+        if gate.closed_until and gate.closed_until > now:
+            return (gate.closed_until - now).total_seconds()
+        rate = gate.endpoint.max_per_second
+        if not rate:
+            return 0.0
+        tokens = min(max(rate, 1.0), gate.tokens + (now - gate.tokens_at).total_seconds() * rate)
+        if tokens < 1:
+            return (1 - tokens) / rate
+        _gates(endpoint_id).update(tokens=tokens - 1, tokens_at=now)
+    return 0.0
+
+
 def note_success(endpoint_id: int) -> None:
     """The target did something for us: the circuit closes, counters start anew, its alerts end."""
     troubled = (
@@ -231,6 +250,11 @@ def _open_circuit(gate: EndpointGate) -> None:
         f"{gate.endpoint.name} does not answer. Tickets wait and nothing is lost; oneio tries one every "
         f"{CIRCUIT_REST_SECONDS} seconds and goes on by itself. Check that the system is up and reachable.",
     )
+
+
+def _database_now() -> datetime:
+    now: datetime = one("SELECT now()")[0]
+    return now
 
 
 def _gates(endpoint_id: int) -> QuerySet[EndpointGate]:

@@ -226,6 +226,7 @@ SCHEDULES = {
     "Sweep": ("conversations.tasks.sweep", 1),
     "Retention": ("conversations.tasks.retain", 10),
     "Hourly counts": ("conversations.tasks.count", 1),
+    "Replays": ("conversations.tasks.replay", 1),
 }
 
 # For how many days data is kept; 0: for ever.
@@ -283,6 +284,11 @@ UNFOLD: dict[str, Any] = {
                         "title": "Conversations",
                         "icon": "forum",
                         "link": reverse_lazy("admin:conversations_conversation_changelist"),
+                    },
+                    {
+                        "title": "Replays",
+                        "icon": "replay",
+                        "link": reverse_lazy("admin:conversations_replay_changelist"),
                     },
                     {"title": "Why?", "icon": "help", "link": reverse_lazy("why")},
                     {

@@ -13,6 +13,7 @@ handler500 = "oneio.error_pages.failed"
 urlpatterns = [
     path("manage/v1/", include("routing.api_urls")),
     path("manage/v1/", include("conversations.management_urls")),
+    path("manage/v1/", include("conversations.replay.api_urls")),
     path("", include("conversations.api_urls")),
     path("admin/choose-environment/", admin.site.admin_view(choose), name="choose-environment"),
     path("admin/search/", admin.site.admin_view(search)),  # before Unfold's own, which the menu names

@@ -22,7 +22,14 @@ from django.core.management import BaseCommand, get_commands, load_command_class
 from playwright.sync_api import Page, sync_playwright
 
 from conversations.admin.looks import DELIVERIES, MESSAGES
-from conversations.models import DeliveryState, HoldReason, MessageState, Reason
+from conversations.models import (
+    DeliveryState,
+    HoldReason,
+    MessageState,
+    Reason,
+    ReplayFinding,
+    ReplayState,
+)
 from endpoints.adapters import ADAPTERS
 from endpoints.adapters.base import Action, Command, EndpointConfig, EntityConfig, Received, Reference
 from endpoints.adapters.jira import JiraAdapter
@@ -214,6 +221,12 @@ def test_states_page_has_every_state() -> None:
     assert set(deliveries) == set(DeliveryState.values)
 
 
+def test_states_page_has_every_state_of_replays() -> None:
+    found = table("reference/states.md", "Replays")
+
+    assert {name: cells[0] for name, cells in found.items()} == dict(ReplayState.choices)
+
+
 def test_states_page_uses_the_words_of_the_lists() -> None:
     words = {**table("reference/states.md", "Messages"), **table("reference/states.md", "Deliveries")}
     shown = [(state, look.word) for looks in (MESSAGES, DELIVERIES) for state, look in looks.items()]
@@ -226,6 +239,7 @@ def test_states_page_uses_the_words_of_the_lists() -> None:
     [
         ("Why a delivery waits or was left out", Reason.choices),
         ("Why a delivery is held", HoldReason.choices),
+        ("What replaying something would do", ReplayFinding.choices),
         ("Alerts", AlertKind.choices),
     ],
 )

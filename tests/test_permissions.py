@@ -59,6 +59,9 @@ MINIMUM = {
     "conversations_conflict_choose": "operator",
     "conversations_delivery_edit": "operator",
     "conversations_queue_plan": "operator",
+    "conversations_replay_run": "operator",
+    "conversations_replay_cancel": "operator",
+    "conversations_replay_again": "operator",
     "needs_you": "viewer",
     "why": "viewer",
     "routing_rule_test": "integrator",
@@ -83,6 +86,9 @@ POSTED = {
     "conversations_delivery_edit",
     "needs_you_plan",
     "conversations_queue_plan",
+    "conversations_replay_run",
+    "conversations_replay_cancel",
+    "conversations_replay_again",
     "endpoints_endpoint_test_connection",
     "endpoints_endpoint_test_credentials",
     "endpoints_endpoint_suspend",
@@ -109,6 +115,7 @@ TENANTS = {"oneio_organization", "oneio_environment"}
 WITHOUT_ROLES = {"login", "logout", "password_change", "password_change_done", "jsi18n", "view_on_site"}
 WITHOUT_ROLES |= {"autocomplete", "app_list", "choose-environment", "receiver-schema", "receiver-docs"}
 WITHOUT_ROLES |= {"manage-config", "manage-rule-test", "manage-golden"}  # a test of its own below
+WITHOUT_ROLES |= {"manage-replays", "manage-replay", "manage-replay-run", "manage-replay-cancel"}
 # Pages about a row where their name does not say of what sort.
 ABOUT: dict[str, type[Model]] = {"routing_rule_test": RoutingRule, "golden_save": Message}
 OUR_APPS = {"oneio", "endpoints", "routing", "conversations"}

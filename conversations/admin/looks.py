@@ -8,7 +8,17 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from conversations.models import Delivery, DeliveryState, HoldReason, Message, MessageState, Participant
+from conversations.models import (
+    Delivery,
+    DeliveryState,
+    HoldReason,
+    Message,
+    MessageState,
+    Participant,
+    Replay,
+    ReplayFinding,
+    ReplayState,
+)
 from endpoints.admin import gate_words
 from endpoints.models import EndpointGate
 from oneio.admin import display
@@ -62,6 +72,19 @@ DELIVERIES: dict[str, Look] = {
     ),
     DeliveryState.CANCELLED: Look("Cancelled", "grey", "cancel", "A person cancelled it.", struck=True),
 }
+REPLAYS: dict[str, tuple[Tone, str]] = {
+    ReplayState.PLANNING: ("blue", "hourglass_empty"),
+    ReplayState.PLANNED: ("amber", "list_alt"),
+    ReplayState.RUNNING: ("blue", "send"),
+    ReplayState.DONE: ("green", "check_circle"),
+    ReplayState.CANCELLED: ("grey", "cancel"),
+}
+FINDINGS: dict[str, tuple[Tone, str]] = {
+    ReplayFinding.SEND: ("blue", "send"),
+    ReplayFinding.DUPLICATE: ("amber", "content_copy"),
+    ReplayFinding.MAPPING: ("red", "error"),
+    ReplayFinding.UNREADABLE: ("red", "error"),
+}
 RETRYING = Look("Retrying", "amber", "autorenew")
 
 
@@ -82,6 +105,18 @@ def delivery_chip(delivery: Delivery, gate: EndpointGate | None = None, arrived_
     look = delivery_look(delivery)
     title = _meaning(delivery, look, gate, arrived_as)
     return display.chip(look.word, look.tone, look.icon, title, struck=look.struck)
+
+
+def replay_chip(replay: Replay) -> SafeString:
+    """The state of a replay."""
+    tone, icon = REPLAYS[replay.state]
+    return display.chip(replay.get_state_display(), tone, icon)
+
+
+def finding_chip(finding: str) -> SafeString:
+    """What sending something once more would do."""
+    tone, icon = FINDINGS.get(finding, ("grey", "block"))
+    return display.chip(ReplayFinding(finding).label, tone, icon)
 
 
 def _meaning(delivery: Delivery, look: Look, gate: EndpointGate | None, arrived_as: str) -> str:

@@ -20,6 +20,7 @@ from endpoints.admin.gate_words import mark as endpoint_mark
 from oneio import access
 from oneio.access import Permission
 from oneio.admin import display
+from oneio.admin.base import may
 from oneio.admin.page import WorkPage, url_of
 
 FILE = "file"
@@ -60,6 +61,7 @@ class MessageAdmin(WorkPage):
             "chip": looks.message_chip(row),
             "meaning": looks.MESSAGES[row.state].meaning,
             "may_read": readable,
+            "may_operate": may(request, Permission.OPERATE, row),
             "deliveries": cards,
             **(self._payload(request, row, cards) if readable else {}),
         }

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from conversations import feed
-from conversations.admin import looks
+from conversations.admin import looks, replays
 from conversations.admin.queue_filters import Offered, QueueFilters
 from conversations.admin.verbs import VERBS, Verb
 from conversations.models import Delivery, Message, MessageState
@@ -30,6 +30,7 @@ AT_ONCE = 1000
 """Messages that one action may be about; more are done in several goes."""
 EXAMPLES = 10
 AGAIN = "route_again"
+REPLAY = "replay"
 ROUTABLE = (MessageState.HELD, MessageState.FAULTY)
 AGAIN_MEANS = (
     "Each is looked at anew with the rules as they are now, as if it came in at this moment. "
@@ -58,6 +59,8 @@ def ask_or_do(site: Any, request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     back = _back(request.POST.get("filters", ""))
     verb, keys = request.POST.get("verb", ""), chosen(request)
+    if verb == REPLAY:
+        return replays.begin(request, keys, back)
     if verb != AGAIN and verb not in VERBS:
         return HttpResponseRedirect(back)
     if "confirmed" in request.POST:

@@ -2,7 +2,16 @@
 
 from conversations.deliveries.conflicts import take
 from conversations.deliveries.delayed import wake
-from conversations.deliveries.interventions import cancel, edit, hold, is_editable, repeat, retry, skip
+from conversations.deliveries.interventions import (
+    cancel,
+    edit,
+    hold,
+    is_editable,
+    repeat,
+    replay,
+    retry,
+    skip,
+)
 from conversations.deliveries.results import finish, give_up
 from conversations.deliveries.superseding import supersede
 
@@ -14,6 +23,7 @@ __all__ = [
     "hold",
     "is_editable",
     "repeat",
+    "replay",
     "retry",
     "skip",
     "supersede",

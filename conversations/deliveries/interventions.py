@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -23,6 +23,14 @@ from conversations.models import (
 from conversations.sender import WRITE_BACK
 from endpoints.canonical import Value, encode_attributes
 
+_WAITING = (DeliveryState.HELD, DeliveryState.QUEUED)
+_NEVER_ARRIVED = (
+    DeliveryState.HELD,
+    DeliveryState.SKIPPED,
+    DeliveryState.SUPERSEDED,
+    DeliveryState.CANCELLED,
+)
+
 
 def retry(deliveries: Iterable[Delivery]) -> int:
     """Send held or waiting deliveries again now, with the current rule. Returns how many.
@@ -36,6 +44,19 @@ def repeat(deliveries: Iterable[Delivery]) -> int:
     """The same with the version of the rule that their last try used, if there was one."""
     tries = Attempt.objects.filter(delivery=OuterRef("pk"), rule_version__isnull=False).order_by("-id")
     return _send_again(deliveries, Subquery(tries.values("rule_version")[:1]))
+
+
+def replay(delivery: Delivery, version_id: int, snapshot: Mapping[str, Any]) -> bool:
+    """Send what never arrived with this version of its rule and what is known now. In the transaction that
+    holds its lane. False when it has moved meanwhile."""
+    # What it waited for is past: nothing is decided anew.
+    Delivery.objects.filter(pk=delivery.pk, reason__in=DELAYS, state=DeliveryState.HELD).update(reason="")
+    if not _send_again([delivery], version_id, _NEVER_ARRIVED):
+        return False
+    content = delivery.content
+    content.snapshot, content.problem, content.emptied_at = dict(snapshot), None, None
+    content.save(update_fields=["snapshot", "problem", "emptied_at"])
+    return True
 
 
 def edit(delivery: Delivery, overrides: Mapping[str, Value]) -> bool:
@@ -63,7 +84,9 @@ def is_editable(delivery: Delivery) -> bool:
     )
 
 
-def _send_again(deliveries: Iterable[Delivery], version: Any) -> int:
+def _send_again(
+    deliveries: Iterable[Delivery], version: Any, states: Sequence[DeliveryState] = _WAITING
+) -> int:
     delayed = Q(state=DeliveryState.HELD, reason__in=DELAYS)
     unsure = Q(state=DeliveryState.HELD, in_doubt_since__isnull=False) & ~Q(hold_reason=HoldReason.UNKNOWN)
     again = {
@@ -82,11 +105,11 @@ def _send_again(deliveries: Iterable[Delivery], version: Any) -> int:
         "in_doubt_since": Choice(When(unsure, then=F("in_doubt_since"))),
         "checks": 0,
         "rule_version": version,
+        "superseded_by": None,
         "state_since": Now(),
     }
     doubtful = Q(hold_reason=HoldReason.UNKNOWN)
-    rows = [DeliveryState.HELD, DeliveryState.QUEUED]
-    return _decide(deliveries, rows, again, flagged=doubtful)
+    return _decide(deliveries, list(states), again, flagged=doubtful)
 
 
 def skip(deliveries: Iterable[Delivery]) -> int:

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from oneio.constraints import known
 from oneio.models import USER_MODEL, EnvironmentModel, within_environment
 
-SUBJECTS = ["message", "delivery", "conversation"]
+SUBJECTS = ["message", "delivery", "conversation", "replay"]
 
 
 class PayloadView(EnvironmentModel):

@@ -37,7 +37,7 @@ class ReplayRules(models.TextChoices):
     """Which version of a rule a replay uses."""
 
     CURRENT = "current", "The rules as they are now"
-    RAN = "ran", "The versions that ran then"
+    RAN = "ran", "The rules as they were then"
 
 
 class ReplayData(models.TextChoices):
@@ -65,10 +65,9 @@ class ReplayFinding(models.TextChoices):
     UNDER_WAY = "under_way", "On its way already"
     NOTHING = "nothing", "The target has it all"
     NO_RULE = "no_rule", "No rule takes it"
-    NEVER_RAN = "never_ran", "No version of the rule has run"
-    RULE_GONE = "rule_gone", "Its rule cannot be run"
     RULE_CHANGED = "rule_changed", "Its rule has changed since the plan"
     NO_TICKET = "no_ticket", "The target has no ticket to update"
+    INTERNAL = "internal", "An internal comment that never leaves its endpoint"
     MAPPING = "mapping", "A mapping fails"
     NOT_ROUTED = "not_routed", "It has not been routed"
     EXPIRED = "expired", "What it said was deleted"
@@ -126,8 +125,8 @@ class Replay(EnvironmentModel):
 class ReplayItem(EnvironmentModel):
     """One message of a replay, and once it is planned one thing that it leads to at one target.
 
-    `contents` holds what would be written beside what is there, or why it cannot be; `fresh` the ticket as
-    its system told it when it was read again.
+    `place` is its turn among what its message leads to. `contents` holds what would be written beside what
+    is there, or why it cannot be; `fresh` the ticket as its system told it when it was read again.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -145,6 +144,7 @@ class ReplayItem(EnvironmentModel):
         Endpoint, null=True, on_delete=models.PROTECT, related_name="+", db_constraint=False
     )
     part = models.CharField(max_length=20, blank=True)
+    place = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=ReplayItemState.choices, default=ReplayItemState.CHOSEN)
     finding = models.CharField(max_length=15, choices=ReplayFinding.choices, blank=True)
     overwrites = models.BooleanField(default=False)
@@ -157,7 +157,7 @@ class ReplayItem(EnvironmentModel):
     objects = EncryptedQuerySet.as_manager()
 
     class Meta:
-        ordering = ["message_id", "id"]
+        ordering = ["message_id", "place"]
         constraints = [
             same_environment("replay", "conversations.Replay", "replay_item"),
             same_environment("message", "conversations.Message", "replay_item"),

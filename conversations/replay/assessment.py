@@ -14,7 +14,6 @@ from routing.changes import Shadow, same
 ON_THE_WAY = frozenset(
     {DeliveryState.DELAYED, DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.VERIFYING}
 )
-SENDABLE = frozenset({ReplayFinding.SEND, ReplayFinding.DUPLICATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +96,6 @@ def _is_newer(shadow: Shadow, name: str, value: Value, later: Later) -> bool:
     return name in later.told or (later.written and name in shadow.written)
 
 
-def changed_by(message: CanonicalMessage, before: Sequence[CanonicalMessage]) -> dict[str, Value]:
-    """What a message told that was new, judged by what its endpoint had told before, oldest first."""
-    shadow = Shadow({}, {}, {})
-    for one in before:
-        shadow, _ = changes.heard(shadow, one.attributes, one.codes)
-    return changes.heard(shadow, message.attributes, message.codes)[1]
-
-
-def everything_in(message: CanonicalMessage) -> dict[str, Value]:
-    """The same where all that a message tells is to count as new."""
-    return changed_by(message, [])
-
-
-def numbers_of(counted: Mapping[tuple[str, bool], int], wishes: Wishes) -> tuple[int, int]:
-    """How many things a plan would send and how many it leaves out. `counted`: (finding, overwrites)."""
-    sent = sum(
-        number
-        for (finding, overwrites), number in counted.items()
-        if wishes.include(finding, overwrites=overwrites)
-    )
-    return sent, sum(counted.values()) - sent
+def everything_in(message: CanonicalMessage) -> Mapping[str, Value]:
+    """What a message tells, as if all of it were new."""
+    return changes.heard(Shadow(), message.attributes, message.codes)[1]
