@@ -99,8 +99,12 @@ def plain_file_name(name: str) -> str:
     return "" if set(name) <= {"."} else name[-FILE_NAME_LENGTH:]
 
 
+def plain_content_type(told: str) -> str:
+    """The content type as a header can carry it: of 100 visible signs at most, in one line."""
+    return told if re.fullmatch(r"[\x20-\x7e]{1,100}", told) else ANY_TYPE
+
+
 def _begin(endpoint: Endpoint, file: IncomingFile) -> Attachment:
-    content_type = file.content_type if re.fullmatch(r"[\x20-\x7e]{1,100}", file.content_type) else ANY_TYPE
     with database_deadline():
         remove_abandoned(endpoint)
         return Attachment.objects.create(
@@ -108,7 +112,7 @@ def _begin(endpoint: Endpoint, file: IncomingFile) -> Attachment:
             environment_id=endpoint.environment_id,
             endpoint=endpoint,
             file_name=file.file_name,
-            content_type=content_type,
+            content_type=plain_content_type(file.content_type),
         )
 
 

@@ -7,7 +7,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from conversations.attachments import ANY_TYPE, plain_file_name, store_chunks
+from conversations.attachments import plain_content_type, plain_file_name, store_chunks
 from conversations.models import Attachment, Conversation, Delivery, Message
 from endpoints import canonical
 from endpoints.canonical import CanonicalMessage
@@ -67,7 +67,7 @@ class Filing:
             message=message,
             conversation=conversation,
             file_name=plain_file_name(file.file_name) or UNNAMED,
-            content_type=file.content_type[:100] or ANY_TYPE,
+            content_type=plain_content_type(file.content_type),
             size=len(content) if content is not None else file.size or 0,
             remote_id=file.id[:REMOTE_ID_LENGTH],
             url=file.url or None,

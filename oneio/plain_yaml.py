@@ -12,6 +12,14 @@ from typing import Any
 import yaml
 
 MAX_LENGTH = 8 * 1024 * 1024
+MAX_NODES = 500_000
+"""Values and keys of a document, about ten seconds' reading."""
+MAX_DEPTH = 40
+"""Each level more makes the reader slower at every step."""
+
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_OURS = ("is there twice.", "; write it out.", "; divide it.", "; make it flatter.", "; take it out.")
 
 
 class PlainYamlError(ValueError):
@@ -26,8 +34,13 @@ def load(text: str, what: str = "file", longest: int = MAX_LENGTH) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader that knows less)
     except yaml.YAMLError as error:
         raise PlainYamlError(f"The {what} is not valid YAML{_place(error)}.{_reason(error)}") from None
-    except (RecursionError, ValueError):
+    except (ArithmeticError, LookupError, ValueError):
         raise PlainYamlError(f"The {what} is not valid YAML.") from None
+
+
+def can_be_stored(text: str) -> bool:
+    """Whether the database can hold the text: NUL and half characters are in no encoding of it."""
+    return _UNSTORABLE.search(text) is None
 
 
 def dump(document: Any) -> str:
@@ -39,10 +52,28 @@ def dump(document: Any) -> str:
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}
 
+    _nodes = 0
+    _depth = 0
+
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self._nodes += 1
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(problem="Aliases are not allowed; write it out.")
-        return super().compose_node(parent, index)
+            raise self._refused("Aliases are not allowed; write it out.")
+        if self._nodes > MAX_NODES:
+            raise self._refused(f"There are more than {MAX_NODES} values and keys; divide it.")
+        if self._depth == MAX_DEPTH:
+            raise self._refused(f"It is nested deeper than {MAX_DEPTH} levels; make it flatter.")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(node, yaml.ScalarNode) and not can_be_stored(node.value):
+            raise self._refused("A text holds a character that cannot be stored; take it out.")
+        return node
+
+    def _refused(self, problem: str) -> yaml.composer.ComposerError:
+        events: Any = self
+        mark = events.peek_event().start_mark if events.check_event() else None
+        return yaml.composer.ComposerError(problem=problem, problem_mark=mark)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -76,8 +107,7 @@ def _place(error: yaml.YAMLError) -> str:
 def _reason(error: yaml.YAMLError) -> str:
     """Only what this module says itself: the library's own words may quote the text."""
     problem = str(getattr(error, "problem", "") or "")
-    ours = problem.endswith(("is there twice.", "write it out."))
-    return f" {problem}" if ours else ""
+    return f" {problem}" if problem.endswith(_OURS) else ""
 
 
 _Dumper.add_representer(str, _text)

@@ -168,8 +168,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("ONEIO_BEHIND_PROXY", False) else None
 X_FRAME_OPTIONS = "DENY"
 
-# The inbound API checks its own limits and answers 413 in its own words.
-DATA_UPLOAD_MAX_MEMORY_SIZE = None
+# For forms, whose text is held in memory before anybody has signed in. The inbound API checks limits of its
+# own and answers 413 in its own words.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 MESSAGE_MAX_BYTES = int(number("ONEIO_MESSAGE_MAX_BYTES", 1024 * 1024))
 ATTACHMENT_MAX_BYTES = int(number("ONEIO_ATTACHMENT_MAX_BYTES", 100 * 1024 * 1024))
 QUEUE_MAX_AGE_SECONDS = number("ONEIO_QUEUE_MAX_AGE_SECONDS", 3 * 24 * 3600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.http.request import QueryDict
 from rest_framework.authentication import BasicAuthentication
@@ -21,6 +22,7 @@ from oneio.models import Environment
 from oneio.plain_yaml import MAX_LENGTH
 from routing.portable import reading, writing
 from routing.portable.importing import Options, Report, import_document
+from routing.portable.noting import note_import
 
 
 class YamlParser(BaseParser):
@@ -77,10 +79,21 @@ class Configuration(ManagementView):
         options, trial = _options(request.query_params, request.user)
         text = cast(dict[str, str], request.data)["text"]
         try:
-            report = import_document(environment, reading.read(text), options, trial=trial)
+            report = _brought_in(request, environment, text, options, trial=trial)
         except reading.Unimportable as error:
             return Response({"problems": list(map(str, error.problems))}, status=422)
         return Response(_words(report), status=422 if report.problems else 200)
+
+
+def _brought_in(
+    request: Request, environment: Environment, text: str, options: Options, *, trial: bool
+) -> Report:
+    document = reading.read(text)
+    with transaction.atomic():
+        report = import_document(environment, document, options, trial=trial)
+        if not trial:
+            note_import(request, environment, report, "Brought in by a script")
+    return report
 
 
 def _options(given: QueryDict, by: Any) -> tuple[Options, bool]:

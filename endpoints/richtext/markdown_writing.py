@@ -9,7 +9,9 @@ from typing import Any
 from endpoints.richtext.adf import Node, adf_to_text
 
 _SIGNS = re.compile(r"([\\`*\[\]<]|~(?=~)|(?<![^\W_])_|_(?![^\W_]))")
-_FIRST = re.compile(r"^(\s*)(#{1,6}(?=\s)|>|[-+](?=\s|$)|-(?=-)|\d{1,9}(?=[.)](?:\s|$))|\|)", re.MULTILINE)
+_FIRST = re.compile(
+    r"^([^\S\n]*)(#{1,6}(?=\s)|>|[-+](?=\s|$)|-(?=-)|\d{1,9}(?=[.)](?:\s|$))|\|)", re.MULTILINE
+)
 _ADDRESS = re.compile(r"[()\s<>]")
 _MARKS: Mapping[str, str] = {"strong": "**", "em": "*", "strike": "~~"}
 

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -23,12 +24,13 @@ from unfold.widgets import (
 
 from oneio import access
 from oneio.access import Permission
-from oneio.admin.base import may, note
+from oneio.admin.base import may
 from oneio.models import Environment
 from oneio.plain_yaml import MAX_LENGTH
 from routing.models import RoutingRule, RuleVersion
 from routing.portable import reading, writing
 from routing.portable.importing import Options, Report, import_document
+from routing.portable.noting import note_import
 
 WORDS = {"new": "New", "changed": "Changed", "same": "The same", "kept": "Kept as it is here"}
 COLOURS = {"new": "green", "changed": "amber", "same": "grey", "kept": "grey"}
@@ -161,8 +163,9 @@ def _import(request: HttpRequest, form: ImportForm, context: dict[str, Any]) -> 
         document = reading.read(form.cleaned_data["text"])
         report = import_document(environment, document, options, trial=True)
         if _mark(report) == request.POST.get("confirmed") and not report.problems:
-            report = import_document(environment, document, options)
-            return _imported(request, environment, report)
+            with transaction.atomic():
+                report = import_document(environment, document, options)
+                return _imported(request, environment, report)
     except reading.Unimportable as error:
         context["problems"] = error.problems
         return None
@@ -179,12 +182,8 @@ def _import(request: HttpRequest, form: ImportForm, context: dict[str, Any]) -> 
 
 
 def _imported(request: HttpRequest, environment: Environment, report: Report) -> HttpResponse:
-    moved = [change for change in report.changes if change.fate in ("new", "changed")]
-    rules = access.readable(request.user, RoutingRule).filter(
-        environment=environment, slug__in=[change.name for change in moved if change.kind == "Rule"]
-    )
-    note(request, list(rules), "Imported from a document")
-    messages.success(request, f"{len(moved)} of {len(report.changes)} things of the document changed.")
+    moved = note_import(request, environment, report, "Imported from a document")
+    messages.success(request, f"{moved} of {len(report.changes)} things of the document changed.")
     return HttpResponseRedirect(reverse("admin:routing_routingrule_changelist"))
 
 

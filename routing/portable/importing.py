@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
 
+from endpoints.adapters import ADAPTERS
 from endpoints.models import Endpoint, EntityType
 from oneio.models import Environment
 from routing import rules, versions
@@ -136,6 +137,7 @@ class _Import:
             )
 
     def _endpoint(self, node: reading.EndpointNode) -> None:
+        _refuse_secrets(node)
         existing = self._all(Endpoint).filter(slug=node.slug).first()
         if existing is None:
             made = self._saved(Endpoint(environment=self.environment, slug=node.slug, **node.fields))
@@ -336,6 +338,17 @@ class _Refused(Exception):
     def __init__(self, place: str, sentence: str) -> None:
         super().__init__(sentence)
         self.problems = [Problem(place, sentence)]
+
+
+def _refuse_secrets(node: reading.EndpointNode) -> None:
+    """Secrets are kept encrypted, and settings are not."""
+    adapter = ADAPTERS.get(node.fields["kind"])
+    declared = {setting.name for setting in adapter.settings if setting.secret} if adapter else set()
+    if named := sorted(declared & node.fields["settings"].keys()):
+        raise _Refused(
+            f"{node.place}.settings.{named[0]}",
+            "This is a secret, and no document holds one. Take it out, and enter it at the endpoint.",
+        )
 
 
 def _content(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from oneio import plain_yaml
+from oneio.plain_yaml import MAX_DEPTH, can_be_stored
 from routing.models import ConditionGroup
 from routing.portable import shape
 
+_UNSTORABLE = "This holds a character that cannot be stored, or goes too deep. Take it out."
 SECTIONS = ("oneio", "endpoints", "tables", "rules")
 
 
@@ -128,6 +130,8 @@ def read(text: str) -> Document:
 def look_at(raw: Any) -> tuple[Document, list[Problem]]:
     """The document in a tree of plain values, as far as it can be read, and all that is wrong with it."""
     reader = _Reader()
+    if place := _unstorable(raw):
+        return Document(), [Problem(place, _UNSTORABLE)]
     return reader.document(raw), reader.problems
 
 
@@ -261,6 +265,9 @@ class _Reader:
         value = [_text(item) for item in raw] if _is_texts(raw, field) else raw
         if isinstance(field, models.CharField | models.TextField):
             value = _text(raw)
+        if isinstance(field, models.JSONField) and type(value) is not type(field.get_default()):
+            self._refuse(place, "This has another form than an exported one. Compare it with one.")
+            return field.get_default()
         try:
             return field.clean(value, None)
         except ValidationError as error:
@@ -303,6 +310,25 @@ def _text(raw: Any) -> Any:
     if isinstance(raw, bool):
         return "true" if raw else "false"
     return str(raw) if isinstance(raw, int) else raw
+
+
+def _unstorable(raw: Any) -> str:
+    """Where the tree has a text that the database takes in no column, or goes too deep; empty if nowhere."""
+    left = [("", raw, 0)]
+    while left:
+        place, value, depth = left.pop()
+        if depth > MAX_DEPTH or (isinstance(value, str) and not can_be_stored(value)):
+            return place or "document"
+        if isinstance(value, Mapping):
+            inside: list[tuple[Any, Any]] = [*value.items(), *(("key", key) for key in value)]
+        else:
+            inside = list(enumerate(value)) if isinstance(value, list) else []
+        left += [(f"{place}.{_name(key)}".lstrip("."), one, depth + 1) for key, one in inside]
+    return ""
+
+
+def _name(key: Any) -> str:
+    return str(key) if can_be_stored(str(key)) else "key"
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -367,6 +368,7 @@ def test_table_is_saved_at_once() -> None:
     assert answer["saved"] is True
     rows = TranslationTable.objects.get(environment=desk.environment, name="Priorities").rows
     assert list(rows.values_list("source", "target")) == [("1", "High"), ("2", "Low")]
+    assert LogEntry.objects.get().change_message == "Saved in the mapping editor"
 
 
 def test_values_without_a_row_are_found_in_messages() -> None:
@@ -439,3 +441,26 @@ def test_attributes_of_a_system_that_cannot_say_are_the_usual_ones() -> None:
     found = side(endpoint, endpoint.entity_types.get())
 
     assert {"title", "priority", "status"} <= {one["name"] for one in found["attributes"]}
+
+
+@pytest.mark.parametrize("name", ["save", "preview", "table"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"rule": {"name": NaN}, "table": NaN}',
+        '{"rule": {"name": "a\\u0000"}, "table": {"a\\u0000": {}}}',
+        '{"rule": {"use_case": "\\ud800"}, "table": {"T": {"rows": [["\\ud800", "b"]]}}}',
+        '{"rule": {"when": ' + '[{"any": ' * 400 + "[]" + "}]" * 400 + '}, "table": []}',
+        '{"rule": {"outgoing": [{"formatters": [{"a": "\\u0000"}]}]}, "table": 1, "sample": 1e400}',
+    ],
+    ids=["deep", "no number", "NUL", "half a character", "deep conditions", "deep value"],
+)
+def test_what_cannot_be_stored_is_refused_in_words(name: str, content: str) -> None:
+    desk = Desk()
+    address = reverse(f"routing_routingrule_editor_{name}", args=[desk.rule.pk])
+
+    answer = desk.client.post(address, content, content_type="application/json")
+
+    assert answer.status_code == 200
+    assert not answer.json().get("saved")

@@ -108,11 +108,14 @@ def test_file_posted_with_its_ticket_waits_for_the_create(line: Line, work: Work
     assert not Delivery.objects.filter(hold_reason=HoldReason.LOOP).exists()
 
 
-def test_file_inside_a_message_arrives(line: Line, work: Work) -> None:
+@pytest.mark.parametrize(
+    "told", ["text/plain", "text/plain\r\nX-Atlassian-Token: check", "text/plain; é", ""]
+)
+def test_file_inside_a_message_arrives(line: Line, work: Work, told: str) -> None:
     join(line)
     message = line.incident(SYS_ID)
     body = json.loads(message.body.raw)
-    inside = {"sys_id": "f1", "file_name": "a.txt", "content_type": "text/plain"}
+    inside = {"sys_id": "f1", "file_name": "a.txt", "content_type": told}
     body["attachments"] = [inside | {"content": b64encode(b"small").decode()}]
     message.body.raw = json.dumps(body).encode()
     message.body.save()
@@ -120,6 +123,7 @@ def test_file_inside_a_message_arrives(line: Line, work: Work) -> None:
     work()
 
     assert in_jira(line) == [("a.txt", b"small")]
+    assert Attachment.objects.get().content_type in {"text/plain", "application/octet-stream"}
 
 
 def test_file_of_an_issue_is_fetched_and_handed_on(line: Line, work: Work) -> None:

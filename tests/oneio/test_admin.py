@@ -422,3 +422,12 @@ class TestHome:
 
         for term in (message.response_id, "inc0012"):
             assert "INC0012" in text_of(client.get(f"/admin/search/?s={term}"))
+
+
+@pytest.mark.django_db
+def test_form_of_any_size_is_not_read_into_memory() -> None:
+    form = "username=" + "x" * (17 * 1024 * 1024)
+
+    answer = Client().post("/admin/login/", form, content_type="application/x-www-form-urlencoded")
+
+    assert answer.status_code == 400

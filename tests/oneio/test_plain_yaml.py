@@ -1,11 +1,13 @@
 """YAML is read as people mean it, and what they write comes back."""
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneio import plain_yaml
 from oneio.plain_yaml import PlainYamlError, dump, load
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]) | st.just("\n"))
@@ -36,6 +38,10 @@ def test_words_of_people_stay_words(word: str) -> None:
         ("? [a]\n: 1", "not valid YAML"),
         ("!!python/object:os.system {}", "not valid YAML"),
         ("a" * 100, "100 characters. Shorten it to 50"),
+        ("!!bool abc", "not valid YAML"),
+        (r'"\UFFFFFFFF"', "not valid YAML"),
+        (r'a: "\0"', "cannot be stored"),
+        (r'a: "\ud800"', "cannot be stored"),
     ],
 )
 def test_what_cannot_be_read_says_why(text: str, said: str) -> None:
@@ -48,3 +54,22 @@ def test_errors_never_quote_the_text() -> None:
         load("password: [secret-word")
 
     assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "opening", ["[" * 100_000, "a: " + "[" * 50 + "]" * 50, "\n".join(" " * n + "a:" for n in range(99))]
+)
+def test_deep_nesting_is_refused_at_once(opening: str) -> None:
+    began = time.process_time()
+
+    with pytest.raises(PlainYamlError, match="nested deeper than 40 levels"):
+        load(opening)
+
+    assert time.process_time() - began < 0.5
+
+
+def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_yaml, "MAX_NODES", 10)
+
+    with pytest.raises(PlainYamlError, match="more than 10 values"):
+        load("- a\n" * 20)

@@ -4,6 +4,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from oneio.models import Environment
@@ -51,6 +52,16 @@ def test_document_is_brought_in(environment: Environment) -> None:
 
     assert answer.json()["changes"][-1]["fate"] == "new"
     assert RoutingRule.objects.get().current_version is not None
+
+
+def test_who_brought_it_in_is_noted(environment: Environment) -> None:
+    bring(environment, query="dry_run=1")
+    assert not LogEntry.objects.exists()
+
+    bring(environment)
+
+    changed = set(LogEntry.objects.values_list("content_type__model", "change_message"))
+    assert changed == {(model, "Brought in by a script") for model in ("routingrule", "translationtable")}
 
 
 def test_dry_run_changes_nothing(environment: Environment) -> None:

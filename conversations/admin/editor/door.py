@@ -58,10 +58,10 @@ def fingerprint(rule: RoutingRule) -> str:
 
 
 def sent(request: HttpRequest) -> dict[str, Any]:
-    """The JSON object that the page sends; empty if it is none."""
+    """The JSON object that the page sends; empty if it is none that can be kept."""
     try:
-        found = json.loads(request.body)
-    except ValueError:
+        found = json.loads(request.body, parse_constant=_refuse)
+    except (RecursionError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -100,6 +100,10 @@ def unsaved_tables(raw: Any) -> dict[str, compiled.TranslationTable]:
         except compiled.RuleError:
             continue
     return found
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON.")
 
 
 def _frozen(value: Any) -> Any:

@@ -14,6 +14,7 @@ from oneio.admin.base import decisions_on, note
 from routing.drafting import compile_rule
 from routing.models import RoutingRule
 from routing.portable import importing, reading, shape
+from routing.portable.noting import note_import
 from routing.portable.reading import Problem, RuleNode, Unimportable
 
 CONFLICT = 409
@@ -54,7 +55,9 @@ def save_table(request: HttpRequest, pk: int) -> JsonResponse:
     if problems or len(document.tables) != 1:
         return _refused(problems, "")
     try:
-        report = importing.import_document(rule.environment, document)
+        with transaction.atomic():
+            report = importing.import_document(rule.environment, document)
+            note_import(request, rule.environment, report, "Saved in the mapping editor")
     except Unimportable as refused:
         return _refused(list(refused.problems), "")
     return JsonResponse(

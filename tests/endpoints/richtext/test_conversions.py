@@ -157,6 +157,7 @@ def test_words_survive_every_form(text):
             "`",
             "> ",
             "- ",
+            "  \n",
             "  - a\n",
             "|-",
             " ",

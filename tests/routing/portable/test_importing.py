@@ -179,3 +179,20 @@ def test_documents_hold_no_secret(environment: Environment) -> None:
     endpoint.credentials.save()
 
     assert "geheim-123" not in writing.text(writing.environment_document(environment))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("{api_token: swordfish}", "endpoints.new.settings.api_token: This is a secret"),
+        ("[api_token]", "endpoints.new.settings: This has another form"),
+    ],
+)
+def test_secrets_never_become_settings(environment: Environment, settings: str, said: str) -> None:
+    text = f"oneio: 1\nendpoints:\n  new: {{name: New, type: jira, settings: {settings}}}"
+
+    with pytest.raises(Unimportable) as refused:
+        bring(environment, text)
+
+    assert str(refused.value).startswith(said)
+    assert not Endpoint.objects.filter(slug="new").exists()
