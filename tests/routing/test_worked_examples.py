@@ -12,18 +12,25 @@ from oneio.template_filters import FILTERS
 from oneio.templating import compile_template
 from routing.condition_tree import leaves
 from routing.context import view
+from routing.delays import DELAY_KINDS
 from routing.formatters import FORMATTERS
 from routing.formatters.date_patterns import SIGNS, compile_pattern
 from routing.mapping import MappingError
 from routing.mapping_rows import MAPPING_KINDS, MISSING_POLICIES, ONLY_ON
 from routing.operators import OPERATORS
+from routing.ownership import OWNERS
+from routing.translation import UNMAPPED
 from tests.routing.worked_examples import (
     PAGE,
     a_tree,
     examples,
     run_conditions,
+    run_delays,
+    run_files,
     run_formatters,
     run_mapping,
+    run_ownership,
+    run_references,
     run_rules,
 )
 
@@ -64,6 +71,45 @@ def test_example_rules_decide_as_it_says(example):
     assert decision.fate == example["outcome"]
     assert [named_targets[route.rule.rule_id] for route in decision.routes] == example["targets"]
     assert decision.variables == example.get("variables", {})
+    if "runtime" in example:
+        assert [route.variables for route in decision.routes] == [example["runtime"]]
+
+
+@pytest.mark.parametrize("example", examples("delays", "waits"), ids=named)
+def test_example_waits_as_it_says(example):
+    assert run_delays(example) == example["waits"]
+
+
+@pytest.mark.parametrize("example", examples("sending", "owners"), ids=named)
+def test_example_is_settled_as_it_says(example):
+    settled = run_ownership(example)
+
+    assert settled.attributes == example["sent"]
+    assert {one.attribute: one.winner for one in settled.conflicts} == example["conflicts"]
+
+
+@pytest.mark.parametrize("example", examples("attachments", "taken"), ids=named)
+def test_example_takes_the_files_it_says(example):
+    assert run_files(example) == example["taken"]
+
+
+@pytest.mark.parametrize("example", examples("references", "names"), ids=named)
+def test_example_names_the_tickets_it_says(example):
+    assert run_references(example) == example["names"]
+
+
+def test_every_further_feature_has_an_example():
+    delays = {row["kind"] for example in examples("delays", "waits") for row in example["delays"]}
+    reasons = {example["waits"].get("reason") for example in examples("delays", "waits")}
+    owners = {owner for example in examples("owners") for owner in example["owners"].values()}
+    written = [example["mapping"] for example in examples("mapping")]
+    rows = [row for mapping in written for row in (mapping if isinstance(mapping, list) else [mapping])]
+    tables = [row["table"] for row in rows if "table" in row]
+
+    assert delays == set(DELAY_KINDS)
+    assert reasons == {"time", "variable", "target", "order", None}
+    assert owners == OWNERS
+    assert {table.get("unmapped", "hold") for table in tables} == UNMAPPED
 
 
 def test_every_kind_of_operator_has_an_example():

@@ -8,14 +8,22 @@ from typing import Any
 
 import yaml
 
-from endpoints.canonical import CanonicalMessage, EntityKind, Operation, Value
+from conversations.references import names_in
+from endpoints.canonical import CanonicalMessage, Comment, EntityKind, Operation, Value, Visibility
+from endpoints.configs import NamedTicket
 from oneio.paths import MISSING
 from oneio.state import CHECKOUT
+from routing.changes import Shadow
 from routing.compiled import Condition, Group, MappingRow, Node, RoutingRule, RuleSet, TranslationTable
 from routing.conditions import evaluate as evaluate_conditions
 from routing.decision import Decision, Facts, decide
+from routing.delays import Situation, wait_of
+from routing.files import CarriedFile, FileFilter, extensions
 from routing.formatters import apply_chain, compile_chain
 from routing.mapping import evaluate
+from routing.models import DelayCondition
+from routing.ownership import Settlement, changed_there, settle
+from routing.rules import delay
 from routing.translation import TableRow
 
 PAGE = CHECKOUT / "docs" / "rules.md"
@@ -55,11 +63,70 @@ def run_rules(example: dict[str, Any]) -> Decision:
     """What the example's rules decide on its message, of a ticket that no target has yet."""
     names = {rule["target"]: number for number, rule in enumerate(example["rules"], 1) if "target" in rule}
     rules = RuleSet(a_rule(number, rule, names) for number, rule in enumerate(example["rules"], 1))
-    operation = Operation(example.get("operation", "create"))
-    message = CanonicalMessage(
-        "incident", EntityKind.INCIDENT, operation, "abc", "INC1", attributes=example["message"]
+    message = a_message(example)
+    facts = Facts(
+        message,
+        example["message"],
+        message.comments,
+        frozenset(),
+        {},
+        keeps_internal=example.get("internal_comments_stay", False),
+        numbers=lambda rule: example.get("counters", {}),
     )
-    return decide(rules.candidates(99, "incident"), Facts(message, example["message"], (), frozenset(), {}))
+    return decide(rules.candidates(99, "incident"), facts)
+
+
+def run_delays(example: dict[str, Any]) -> dict[str, Any]:
+    """What the example's delays wait for, as the page writes it."""
+    target = 1
+    situation = Situation(
+        now=example["now"],
+        received_at=example["received_at"],
+        identified=frozenset({target} if example.get("ticket_known") else ()),
+        delayed=frozenset({target} if example.get("earlier_waits") else ()),
+    )
+    delays = [delay(DelayCondition(**written)) for written in example["delays"]]
+    wait = wait_of(delays, target, situation, {"conversation": example.get("conversation", {})})
+    given = {"reason": wait.reason, "until": wait.until} if wait else {}
+    return {name: value for name, value in given.items() if value}
+
+
+def run_ownership(example: dict[str, Any]) -> Settlement:
+    """What the example sends, and its conflicts."""
+    shadow = Shadow(known=example["known"], written=example["written"])
+    sending = example["sending"]
+    contested = changed_there(shadow, sending, sending.keys())
+    return settle(shadow, sending, contested, example["owners"], example.get("changed_at"))
+
+
+def run_files(example: dict[str, Any]) -> list[str]:
+    """The names of the example's files that its attachments take."""
+    fields = dict(example["attachments"])
+    for name in ("allowed_extensions", "blocked_extensions"):
+        fields[name] = extensions(fields[name])
+    takes = FileFilter(**fields | {"content_types": tuple(fields["content_types"])}).takes
+    return [file["name"] for file in example["files"] if takes(CarriedFile(key=file["name"], **file))]
+
+
+def run_references(example: dict[str, Any]) -> list[str]:
+    """The tickets that the example's message names."""
+    references = [NamedTicket(path, 1, 1) for path in example["references"]]
+    return [name for _, name in names_in(a_message(example), references)]
+
+
+def a_message(example: dict[str, Any]) -> CanonicalMessage:
+    """The example's message, about a ticket that is created if it does not say else."""
+    told = example.get("comment")
+    comments = (Comment("1", told["text"], Visibility(told["visibility"])),) if told else ()
+    return CanonicalMessage(
+        "incident",
+        EntityKind.INCIDENT,
+        Operation(example.get("operation", "create")),
+        "abc",
+        "INC1",
+        attributes=example["message"],
+        comments=comments,
+    )
 
 
 def a_rule(number: int, written: dict[str, Any], names: dict[str, int]) -> RoutingRule:
@@ -78,6 +145,7 @@ def a_rule(number: int, written: dict[str, Any], names: dict[str, int]) -> Routi
         target_endpoint_id=names.get(written.get("target", "")),
         target_entity="incident" if "target" in written else "",
         conditions=a_tree(written.get("conditions", [])),
+        variables=tuple(a_row(row) for row in written.get("variables", [])),
         conversation=tuple(a_row(row) for row in written.get("conversation", [])),
     )
 
