@@ -182,10 +182,13 @@ class Waiting:
         return self._identified() | {*before.values_list("endpoint_id", flat=True), *released}
 
     def _release(self, rows: list[Delivery], facts: Facts, route: Route) -> None:
-        """Queue what has waited, add what only the rule of today carries, call off what it does not."""
+        """Queue what has waited, add what only the rule of today carries, call off what it does not. What a
+        person skipped or called off meanwhile stays so."""
         target = route.rule.target_endpoint_id
         waited = {row.part: row for row in rows if row.endpoint_id == target}
-        added = tuple(part for part in route.parts if part.name not in waited)
+        there = Delivery.objects.filter(message=rows[0].message_id, rule=rows[0].rule_id, endpoint=target)
+        names = set(there.values_list("part", flat=True))
+        added = tuple(part for part in route.parts if part.name not in names)
         for part in route.parts:
             if row := waited.pop(part.name, None):
                 row.content.snapshot = snapshot(Planned(row.message, self.conversation, route, part, facts))

@@ -398,3 +398,15 @@ def test_decision_waits_for_whoever_has_a_lane_of_the_conversation(place: Office
         person.do(lambda: queue.lock_lanes([lane, delayed]))  # a deadlock if it had the second
         person.commit()
         assert looked.result(10) == 1
+
+
+def test_part_that_a_person_skipped_stays_so_and_the_rest_goes(place: Office) -> None:
+    approving(place)
+    waits(place.rule(operations=EVERYTHING), APPROVED)
+    place.first(comments=["c1"])
+    deliveries.skip([Delivery.objects.get(part="record")])
+
+    place.first(operation="update", priority="yes")
+    look(place)
+
+    assert where()[:2] == [("skipped", ""), ("queued", "")]
