@@ -97,6 +97,7 @@ document.addEventListener("alpine:init", () => {
       if (!left.length) return "All mandatory fields are filled.";
       return `${left.length} mandatory ${left.length === 1 ? "field" : "fields"} left: ${left.join(", ")}`;
     },
+    formatterOf(name) { return this.formatters[name] || { label: name, help: "", arguments: [] }; },
     offerChoices(name) { return this.offer((this.target?.attributes || []).find((one) => one.name === name)?.choices); },
     offerValues(name) { return this.offer(this.source.attributes.find((one) => one.name === name)?.choices); },
     offer(choices) {

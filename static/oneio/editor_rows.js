@@ -88,7 +88,7 @@ document.addEventListener("alpine:init", () => {
   }));
 
   Alpine.data("chip", () => ({
-    get known() { return this.formatters[this.step.name] || { label: this.step.name, help: "", arguments: [] }; },
+    get known() { return this.formatterOf(this.step.name); },
     get help() { return this.known.help; },
     get words() {
       const said = this.known.arguments.map((one) => this.step.arguments[one.name]);
@@ -97,7 +97,7 @@ document.addEventListener("alpine:init", () => {
     },
   }));
   Alpine.data("formatter", () => ({
-    get known() { return this.formatters[this.step.name] || { label: this.step.name, help: "", arguments: [] }; },
+    get known() { return this.formatterOf(this.step.name); },
     get help() { return this.known.help; },
     get label() { return this.known.label; },
     get parts() { return this.known.arguments; },

@@ -1,6 +1,7 @@
 """The mapping editor's answers: what a rule gives on a real message, who may ask, and what a save writes."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from guardian.shortcuts import assign_perm
 from conversations.admin.editor.sides import side
 from conversations.models import Conversation, Message, MessageState, PayloadView
 from endpoints.canonical import CanonicalMessage, Comment, EntityKind, Operation, Visibility, to_json
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, InternalComments
 from oneio.access import Permission
 from oneio.models import Environment
 from routing import versions
@@ -228,6 +229,20 @@ def test_ticket_that_is_there_is_shown_an_update_and_a_comment() -> None:
     titles = [one["title"] for one in answer["requests"]]
     assert titles == ["Create", "Update OPS-1", "Comment on OPS-1"]
     assert "has all of this already" in answer["requests"][1]["note"]
+
+
+def test_internal_comment_is_not_shown_as_sent_where_it_stays() -> None:
+    desk = Desk()
+    Endpoint.objects.filter(pk=desk.source.pk).update(internal_comments=InternalComments.NEVER_LEAVE)
+    make_participant(desk.message.conversation, desk.target, external_id="1", number="OPS-1")
+    internal = (replace(COMMENT, visibility=Visibility.INTERNAL),)
+    note = make_sample(desk.source, conversation=desk.message.conversation, comments=internal)
+
+    answer = desk.preview(variables=[{"source": "comment.text", "target": "said"}], sample=note)
+
+    comment = answer["requests"][-1]
+    assert (comment["title"], comment["steps"]) == ("Comment on OPS-1", [])
+    assert answer["variables"] == {}
 
 
 def test_preview_takes_no_number_and_writes_nothing_but_who_read_it() -> None:

@@ -91,7 +91,6 @@ def _sample(sample: Sample) -> dict[str, Any]:
         "attributes": {name: _text(value) for name, value in canonical.attributes.items()},
         "codes": dict(canonical.codes),
         "changed": list(sample.changed),
-        "comment": canonical.comments[0].text[:MAX_SHOWN] if canonical.comments else "",
     }
 
 

@@ -19,6 +19,7 @@ from routing.trying import Trial
 
 EFFECT_KEY = "preview"
 """Stands where a real request carries its effect key."""
+STAYS = "This comment is internal, and internal comments never leave the endpoint it was written in."
 
 
 def requests(
@@ -36,7 +37,7 @@ def requests(
         Action.CREATE, configured, EFFECT_KEY, partner=partner, message_type=draft.rule.message_type
     )
     return [
-        _shown(title, one, target.adapter)
+        _noted(title, STAYS) if one.comment and sample.stays else _shown(title, one, target.adapter)
         for title, one in _commands(draft, created, updated, sample, command, target.adapter)
     ]
 
@@ -54,8 +55,7 @@ def _commands(
     if Operation.UPDATE in operations:
         left = _left(draft, updated, sample, adapter)
         yield f"Update {named}", replace(there, action=Action.UPDATE, attributes=left)
-    if Operation.COMMENT in operations and sample.canonical.comments:
-        comment = sample.canonical.comments[0]
+    if Operation.COMMENT in operations and (comment := sample.comment):
         worded = updated.outgoing.get(COMMENT)
         comment = replace(comment, text=to_text(worded)) if worded else comment
         yield f"Comment on {named}", replace(there, action=Action.COMMENT, comment=comment)
@@ -74,13 +74,13 @@ def _canonical(adapter: Adapter, outgoing: Mapping[str, Value]) -> dict[str, Val
     return {adapter.attribute_name(name): value for name, value in outgoing.items() if name != COMMENT}
 
 
+def _noted(title: str, note: str) -> dict[str, Any]:
+    return {"title": title, "steps": [], "note": note}
+
+
 def _shown(title: str, command: Command, adapter: Adapter) -> dict[str, Any]:
     if command.action is Action.UPDATE and not command.attributes:
-        return {
-            "title": title,
-            "steps": [],
-            "note": "The ticket has all of this already: nothing would be sent.",
-        }
+        return _noted(title, "The ticket has all of this already: nothing would be sent.")
     try:
         plan: Plan = adapter.render(command)
     except Unrenderable as problem:

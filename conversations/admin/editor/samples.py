@@ -15,7 +15,7 @@ from conversations.models import Message, MessageState, Participant
 from conversations.participation import Tickets
 from conversations.reading import read
 from endpoints.adapters.base import Reference, Unreadable
-from endpoints.canonical import CanonicalMessage, Value, from_json
+from endpoints.canonical import CanonicalMessage, Comment, Value, from_json
 from endpoints.configs import EndpointConfigs
 from oneio import access
 from oneio.access import Permission
@@ -24,7 +24,7 @@ from oneio.paths import PathError
 from oneio.template_values import to_text
 from routing import changes
 from routing.context import locate, view
-from routing.decision import Facts, context, message_context
+from routing.decision import Facts, context, is_internal, message_context
 from routing.models import RuleVersion
 from routing.operators import flat
 
@@ -42,6 +42,9 @@ class Sample:
     canonical: CanonicalMessage
     document: Mapping[str, Any]
     changed: Mapping[str, Value]
+    comment: Comment | None = None
+    stays: bool = False
+    """Whether the comment is internal and its endpoint lets none of those leave."""
     ticket: Reference | None = None
     shadow: Mapping[str, Any] = field(default_factory=dict)
 
@@ -83,9 +86,13 @@ def load(message: Message, target_id: int | None, targets: Collection[str]) -> S
     shadow = target.shadow if target else {}
     document = context(facts, target=_target_known(configs, target_id, shadow, targets))
     document["counters"] = next_numbers(message.environment_id)
+    comment = next(iter(facts.new_comments), None)
+    stays = comment is not None and is_internal(comment) and configs.get(message.endpoint_id).keeps_internal
+    if stays:
+        del document["comment"]
     known = target is not None and target.external_id is not None
     ticket = Reference(str(target.external_id), target.number, target.link) if target and known else None
-    return Sample(message, facts.message, document, facts.changed, ticket, shadow)
+    return Sample(message, facts.message, document, facts.changed, comment, stays, ticket, shadow)
 
 
 def values_at(request: HttpRequest, version: RuleVersion, path: str) -> list[str]:
