@@ -150,6 +150,7 @@ class Waiting:
             state=state_of(self.conversation, tickets, message.received_at, is_new=told["is_new"]),
             files=filing.of_message(message),
             **self._earlier_files(rows),
+            lookups={delivery.rule_id: decode_attributes(told.get("lookups", {}))},
             keeps_internal=self.configs.get(message.endpoint_id).keeps_internal,
             numbers=counters.numbers_for(message),
             situation=Situation(self.now, message.received_at, self._identified(), frozenset(self.still)),

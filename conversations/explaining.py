@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from conversations.lookups import WAITING_SINCE
 from conversations.models import Message
 from endpoints.canonical import CanonicalMessage, from_json
 from routing import history, trace
@@ -31,6 +32,8 @@ class Recalled:
             raise Untraceable("What this message said was deleted (retention), and its trace with it.")
         if body.trace is None or body.canonical is None:
             raise Untraceable("No rule was asked about this message.")
+        if WAITING_SINCE in body.trace:
+            raise Untraceable("The message waits for what its rules look up elsewhere.")
         self.message = message
         self.told: dict[str, Any] = body.trace
         self._peeked = peeked

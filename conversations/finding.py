@@ -117,6 +117,10 @@ class Acquaintance:
         self._describe(participant, canonical)
         return self._conversations[participant.conversation_id], participant
 
+    def postpone(self, message: Message, canonical: CanonicalMessage) -> None:
+        """Let the message's later ones of the same ticket wait for it."""
+        self._postponed[canonical.entity_type, canonical.external_id].append(message.pk)
+
     def is_new(self, conversation: Conversation) -> bool:
         """Whether this batch began the conversation."""
         return conversation in self._new_conversations

@@ -247,4 +247,5 @@ def snapshot(planned: Planned) -> dict[str, Any]:
         "received_at": planned.message.received_at.isoformat(),
         "news": [one.id for one in planned.facts.new_comments] if planned.route.wait else [],
         "is_new": planned.facts.state.get("is_new", False),
+        "lookups": encode_attributes(planned.facts.lookups.get(planned.route.rule.rule_id, {})),
     }

@@ -29,6 +29,7 @@ from django.db import (
 )
 
 from conversations import delays, deliveries, jobs, queue, router, sender, tokens
+from conversations.asking import Asker
 from conversations.files import FileStore
 from conversations.queue import LaneClaim
 from conversations.sender import Done
@@ -93,6 +94,7 @@ class Pump:
         self.outlook = queue.Outlook(False, False, None)
         self.released_at = 0.0
         self.bell = Bell(heartbeat.stop_descriptor)
+        self.asker = Asker(self.http, self.bell.ring, _forbid_database)
 
     def run(self) -> None:
         """Work, wait, work again; survives a database that goes away for a while."""
@@ -110,6 +112,7 @@ class Pump:
     def close(self) -> None:
         """Let go of threads and sockets; requests still under way are left to the look-up."""
         self.threads.shutdown(wait=False, cancel_futures=True)
+        self.asker.close()
         self.http.close()
         self.bell.close()
 
@@ -119,10 +122,11 @@ class Pump:
         self._renew()
         worked = self._release_delayed()
         worked = self._record() or worked
+        worked = self.asker.settle() or worked
         self.outlook = queue.outlook()
         if self.outlook.lanes:
             worked = self._claim() or worked
-        if self.outlook.messages and router.route_next(self.book, self.configs):
+        if self.outlook.messages and router.route_next(self.book, self.configs, self.asker):
             # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
             self._record()
             self._claim()

@@ -192,6 +192,14 @@ _RELEASE_INBOX = """
         ) THEN i.solo_through END
     WHERE i.endpoint_id = %s AND i.token = %s RETURNING i.endpoint_id
 """
+# Only under the inbox's lock: a router that does not see an earlier message yet must not route later ones.
+_WAKE_MESSAGES = """
+    WITH inbox AS MATERIALIZED (
+        SELECT endpoint_id FROM endpoints_inbox WHERE endpoint_id = %s FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE conversations_message m SET wake_at = now() FROM inbox
+    WHERE m.endpoint_id = inbox.endpoint_id AND m.id = ANY(%s) AND m.state = 'received' AND m.wake_at > now()
+"""
 _MISSING_LANES = """
     INSERT INTO conversations_lane
         (conversation_id, endpoint_id, environment_id, organization_id, token, deaths, due_at)
@@ -364,6 +372,12 @@ def lock_inbox(claim: InboxClaim) -> datetime:
         raise LeaseLost
     now: datetime = row[0]
     return now
+
+
+def wake_messages(endpoint_id: int, ids: Sequence[int]) -> None:
+    """Let set-aside messages of an endpoint be looked at now. While it is being routed that is left to
+    their own time."""
+    execute(_WAKE_MESSAGES, [endpoint_id, bigints(ids)])
 
 
 class Outlook(NamedTuple):

@@ -30,6 +30,7 @@ from conversations.models import (
     Delivery,
     DeliveryContent,
     Lane,
+    LookupAnswer,
     Message,
     MessageBody,
     MessageState,
@@ -183,6 +184,19 @@ def _empty_replayed(rows: list[Row]) -> None:
     update_rows(items, *_encrypted(ReplayItem), "emptied_at")
 
 
+def _answers(before: datetime) -> Any:
+    return LookupAnswer.objects.filter(pk__lt=earliest(before)).values_list("pk")
+
+
+def _asked_now(keys: list[Any]) -> set[Any]:
+    rows = LookupAnswer.objects.filter(pk__in=keys, asked_until__gt=queue.database_now())
+    return set(rows.values_list("pk", flat=True))
+
+
+def _forget_answers(rows: list[Row]) -> None:
+    LookupAnswer.objects.filter(pk__in=[pk for (pk,) in rows]).delete()
+
+
 def _silent(before: datetime) -> Any:
     """Conversations of which nobody has heard since. Whoever adds to one locks it and moves its time, so
     what is added meanwhile saves it."""
@@ -251,6 +265,7 @@ STEPS = (
     Step("what deliveries carried", _CONTENTS, _contents, _needed_contents, _empty_contents),
     Step("what replays would write", _CONTENTS, _replayed, _needed_replayed, _empty_replayed),
     Step("files", _CONTENTS, _files, _needed_files, _empty_files, FILES_AT_ONCE),
+    Step("answers to lookups", _CONTENTS, _answers, _asked_now, _forget_answers),
     Step("conversations", _CONVERSATIONS, _silent, _busy, _delete_conversations, CONVERSATIONS_AT_ONCE),
     Step(
         "messages without a conversation",

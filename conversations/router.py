@@ -18,8 +18,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from conversations import counters, deliveries, filing, queue
+from conversations.asking import Asker
 from conversations.filing import Filing
 from conversations.finding import Acquaintance, OverlapsOurOwnWork
+from conversations.lookups import Answers
 from conversations.models import (
     Conversation,
     Message,
@@ -63,8 +65,10 @@ _EVENTS_SEEN = """
 """
 
 
-def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
-    """Route one batch of the endpoint whose turn it is. False when nothing waits anywhere."""
+def route_next(book: RuleBook, configs: EndpointConfigs, asker: Asker | None = None) -> bool:
+    """Route one batch of the endpoint whose turn it is. False when nothing waits anywhere.
+
+    `asker` gets the answers to lookups; without one, rules make do with the answers that are kept."""
     claim = queue.claim_inbox()
     if claim is None:
         return False
@@ -76,7 +80,8 @@ def route_next(book: RuleBook, configs: EndpointConfigs) -> bool:
         with queue.unsynchronised():
             now = queue.lock_inbox(claim)
             endpoint = configs.get(claim.endpoint_id)
-            Batch(endpoint, book.of(endpoint.environment_id), _waiting(claim), configs, now).route()
+            rules = book.of(endpoint.environment_id)
+            Batch(endpoint, rules, _waiting(claim), configs, now, asker).route()
             queue.release_inbox(claim)
     except LeaseLost:
         pass  # whoever took over does the same work from the start
@@ -163,8 +168,11 @@ class Batch:
         messages: Sequence[Message],
         configs: EndpointConfigs,
         now: datetime,
+        asker: Asker | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self.asker = asker
+        self.survivors: list[int] = []
         self.adapter: Adapter = endpoint.adapter
         self.rules = rules
         self.messages = messages
@@ -174,6 +182,7 @@ class Batch:
     def route(self) -> None:
         """Decide on every message and write down all that follows."""
         read_ones = self._new_ones(self._read_all())
+        self.answers = Answers(self.endpoint, self.rules, read_ones, self.plans.configs, self.now, self.asker)
         self.acquaintance = Acquaintance(self.endpoint, read_ones, self.now)
         self.waiting = self.plans.remember_delayed(self.acquaintance.known_conversations())
         self.filing = Filing(self.endpoint, read_ones)
@@ -223,6 +232,11 @@ class Batch:
         return {row[0] for row in every(_EVENTS_SEEN, [self.endpoint.id, texts(events), ours])}
 
     def _route_one(self, message: Message, canonical: CanonicalMessage) -> None:
+        if until := self.answers.wait_of(message):
+            self.answers.set_aside(message, until)
+            self.survivors.append(message.pk)
+            self.acquaintance.postpone(message, canonical)
+            return
         try:
             conversation, participant = self.acquaintance.introduce(message, canonical)
         except OverlapsOurOwnWork:
@@ -281,6 +295,7 @@ class Batch:
             situation=self.plans.situation(heard.message, participants),
             numbers=counters.numbers_for(heard.message),
             files=heard.files,
+            lookups=self.answers.found(heard.message),
             **self._earlier_files(conversation),
         )
 
@@ -293,6 +308,8 @@ class Batch:
     def _decide(self, heard: Heard) -> None:
         facts = self._facts(heard)
         candidates = self.rules.routing.candidates(self.endpoint.id, heard.canonical.entity_type)
+        if gaps := self.answers.gaps(heard.message):
+            heard.message.body.problem = f"Decided without an answer: {'; '.join(gaps)}."
         known = trace.to_json(facts, with_participants=candidates.asks_participants)
         self._keep_trace(heard.message, known)
         try:
@@ -334,6 +351,7 @@ class Batch:
         deliveries.wake(self.waiting)
         update_rows([message.body for message in self.messages], "canonical", "problem", "trace")
         counters.keep(self.messages)
+        _spare(self.survivors, self.messages)
         update_rows(
             self.messages,
             "state",
@@ -347,6 +365,13 @@ class Batch:
             "routed_at",
             "wake_at",
         )
+
+
+def _spare(set_aside: Sequence[int], messages: Iterable[Message]) -> None:
+    """Looking at a message that goes on waiting has killed nobody: that does not count as a death."""
+    counted = [message.pk for message in messages if message.deaths and message.pk in set_aside]
+    if counted:
+        Message.objects.filter(pk__in=counted).update(deaths=F("deaths") - 1)
 
 
 def _as_known(canonical: CanonicalMessage, shadow: changes.Shadow) -> CanonicalMessage:

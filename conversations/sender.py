@@ -305,6 +305,7 @@ def _context(job: Job, adapter: Adapter) -> dict[str, Any]:
         datetime.fromisoformat(snapshot["received_at"]) if snapshot.get("received_at") else None,
     )
     document["participants"] = job.participants
+    document["lookups"] = decode_attributes(snapshot.get("lookups", {}))
     if snapshot["comment"]:
         document["comment"] = comment_document(comment_from_json(snapshot["comment"]))
     return document

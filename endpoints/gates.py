@@ -159,6 +159,15 @@ def _alert_refusal(endpoint_id: int) -> None:
     )
 
 
+def reachable(endpoint_ids: Iterable[int]) -> set[int]:
+    """Those of the endpoints that may be asked something now: active, not paused, not resting."""
+    rested = Q(closed_until=None) | Q(closed_until__lte=Now())
+    active = EndpointGate.objects.filter(
+        rested, pk__in=list(endpoint_ids), endpoint__status=EndpointStatus.ACTIVE
+    )
+    return set(active.filter(paused_at=None, circuit=Circuit.CLOSED).values_list("pk", flat=True))
+
+
 def begin_token_refresh(endpoint_id: int) -> bool:
     """True for the one caller of all workers that is to fetch a new token now."""
     free = Q(token_refresh_until=None) | Q(token_refresh_until__lte=Now())

@@ -12,6 +12,7 @@ from endpoints.canonical import Operation
 from routing.compiled import MappingRow, RoutingRule
 from routing.condition_tree import Condition, Group, Node, leaves
 from routing.context import attribute_of, locate
+from routing.lookups import names_read
 from routing.mapping import sources
 
 GROWING = frozenset({"template", "append", "multi_to_single", "counter"})
@@ -96,6 +97,17 @@ def _unknown(subject: Subject, side: Side, names: Iterable[str], field: str) -> 
             yield _warning(subject, field, f"{side.name} has no {name}. Is {known[near[0]]} meant?")
         else:
             yield _hint(subject, field, f"oneio does not know {name} of {side.name}. Check the spelling.")
+
+
+def _unread_lookups(subject: Subject, _: Sequence[Subject]) -> Iterator[Finding]:
+    read = {name.casefold() for name in names_read(subject.rule.reads)}
+    for lookup in subject.rule.lookups:
+        if lookup.name.casefold() not in read:
+            yield _warning(
+                subject,
+                "lookups",
+                f"Nothing reads lookups.{lookup.name}: messages wait for it in vain. Use it or remove it.",
+            )
 
 
 def _translation_gaps(subject: Subject, _: Sequence[Subject]) -> Iterator[Finding]:
@@ -209,6 +221,7 @@ def _status_back(subject: Subject, subjects: Sequence[Subject]) -> Iterator[Find
 _CHECKS: tuple[Check, ...] = (
     _owner,
     _unknown_attributes,
+    _unread_lookups,
     _translation_gaps,
     _contradictions,
     _shadowed,

@@ -15,7 +15,8 @@ from routing.context import View
 from routing.delays import Delay
 from routing.errors import RuleError, choice
 from routing.files import FileFilter
-from routing.mapping import roots_of
+from routing.lookups import Lookup, check_names
+from routing.mapping import roots_of, sources
 from routing.mapping_rows import MappingKind, MappingRow, MissingPolicy, OnlyOn
 from routing.regex import compile_regex
 from routing.rule_index import RuleIndex
@@ -73,6 +74,7 @@ class RoutingRule:
     write_back: bool = True
     supersede: bool = False
     files: FileFilter | None = None
+    lookups: tuple[Lookup, ...] = ()
 
     asks_participants: bool = field(init=False, repr=False, compare=False, default=False)
     """Whether what it sends depends on the conversation's other tickets."""
@@ -101,6 +103,7 @@ class RoutingRule:
             )
         for row in self.outbound:
             check_outbound(row)
+        check_names(self.lookups, self.reads)
         asks = any("participants" in roots_of(row) for row in self.outbound)
         object.__setattr__(self, "asks_participants", asks)
 
@@ -116,6 +119,13 @@ class RoutingRule:
         return frozenset(asked.union(*map(roots_of, (*self.variables, *self.conversation))))
 
     @property
+    def reads(self) -> frozenset[str]:
+        """Every path that its conditions and mappings read."""
+        asked = {str(condition.located) for condition in leaves(self.conditions)}
+        rows = (*self.variables, *self.outbound, *self.conversation)
+        return frozenset(asked.union(*map(sources, rows)))
+
+    @property
     def counters(self) -> frozenset[str]:
         """The counters that the rule takes numbers of."""
         rows = (*self.variables, *self.conversation)
@@ -127,7 +137,12 @@ class SourceRules(tuple[RoutingRule, ...]):
 
     @cached_property
     def _index(self) -> RuleIndex:
-        return RuleIndex([rule.conditions for rule in self])
+        return RuleIndex([_without_answers(rule.conditions) for rule in self])
+
+    @cached_property
+    def asking(self) -> tuple[RoutingRule, ...]:
+        """Those that ask other systems before they decide."""
+        return tuple(rule for rule in self if rule.lookups)
 
     @cached_property
     def asks_participants(self) -> bool:
@@ -137,6 +152,13 @@ class SourceRules(tuple[RoutingRule, ...]):
     def possible(self, seen: View) -> list[RoutingRule]:
         """In the same order, those whose conditions can hold: few of many, all that do hold among them."""
         return [self[position] for position in self._index.possible(seen)]
+
+
+def _without_answers(conditions: tuple[Node, ...]) -> tuple[Node, ...]:
+    """What each rule's own lookups found differs from rule to rule: conditions on it choose no rules."""
+    return tuple(
+        node for node in conditions if all(leaf.located.root != "lookups" for leaf in leaves((node,)))
+    )
 
 
 class RuleSet:

@@ -14,7 +14,7 @@ from typing import Any
 from endpoints.canonical import CanonicalMessage, Comment, Operation, Value, Visibility
 from routing.compiled import RoutingRule, SourceRules
 from routing.conditions import hold
-from routing.context import view
+from routing.context import View, view
 from routing.delays import Situation, Wait, wait_of
 from routing.files import CarriedFile
 from routing.mapping import TargetAction
@@ -62,6 +62,8 @@ class Facts:
     files: tuple[CarriedFile, ...] = ()
     earlier_files: tuple[CarriedFile, ...] = ()
     files_sent: frozenset[tuple[int, str]] = frozenset()
+    lookups: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
+    """Rule id → what its lookups found, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def decide(rules: Sequence[RoutingRule], facts: Facts) -> Decision:
     """
     seen = view(context(facts))
     possible = rules.possible(seen) if isinstance(rules, SourceRules) else rules
-    matching = [rule for rule in possible if hold(rule.conditions, seen)]
+    matching = [rule for rule in possible if hold(rule.conditions, seen_by(rule, seen, facts))]
     dropping = next((rule for rule in matching if rule.action == "drop"), None)
     if dropping is not None:
         return Decision(Fate.DROPPED, reason=dropping.name[:40], variables=facts.variables)
@@ -114,6 +116,13 @@ def decide(rules: Sequence[RoutingRule], facts: Facts) -> Decision:
     if processed:
         return Decision(Fate.PROCESSED, variables=variables)
     return Decision(Fate.UNMATCHED, reason=_why_unmatched(rules, matching), variables=facts.variables)
+
+
+def seen_by(rule: RoutingRule, seen: View, facts: Facts) -> View:
+    """What one rule sees: what all see, and the answers to its own questions."""
+    if not rule.lookups:
+        return seen
+    return view(context(facts) | {"lookups": facts.lookups.get(rule.rule_id, {})})
 
 
 def parts_for(rule: RoutingRule, facts: Facts, *, later: bool = False) -> tuple[Part, ...]:
@@ -211,6 +220,7 @@ def _run(matching: Sequence[RoutingRule], facts: Facts) -> tuple[list[Route], Ma
             continue
         numbers = facts.numbers(rule) if facts.numbers and rule.counters else {}
         document = seen | {"conversation": conversation, "counters": numbers}
+        document["lookups"] = facts.lookups.get(rule.rule_id, {})
         action = _action_at_target(rule, facts)
         variables = results_of(rule.variables, document, action)
         conversation.update(results_of(rule.conversation, document | {"variables": variables}, action))

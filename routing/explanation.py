@@ -10,7 +10,7 @@ from endpoints.canonical import Operation
 from routing.compiled import RoutingRule
 from routing.conditions import HELD, Verdict, evaluate
 from routing.context import view
-from routing.decision import RECORD_OPERATIONS, Decision, Facts, Route, context, decide, is_for
+from routing.decision import RECORD_OPERATIONS, Decision, Facts, Route, context, decide, is_for, seen_by
 from routing.mapping import MappingError
 
 
@@ -62,7 +62,7 @@ class Explained:
 def explain(rules: Sequence[RoutingRule], facts: Facts) -> Explained:
     """Decide on `facts` again and say of every rule why. Never raises MappingError: it is in the account."""
     seen = view(context(facts))
-    verdicts = {rule.rule_id: evaluate(rule.conditions, seen) for rule in rules}
+    verdicts = {rule.rule_id: evaluate(rule.conditions, seen_by(rule, seen, facts)) for rule in rules}
     matching = [rule for rule in rules if verdicts[rule.rule_id].matched]
     try:
         decision = decide(matching, facts)

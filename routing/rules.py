@@ -6,7 +6,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from datetime import timedelta
+from typing import Any, TypeAlias, cast
 
 from django.db.models import QuerySet
 
@@ -15,19 +16,23 @@ from oneio.statements import one
 from routing import compiled, formatters
 from routing.delays import Delay, DelayKind
 from routing.files import FileFilter, extensions
+from routing.lookups import Lookup
 from routing.models import (
     AttachmentMapping,
     Condition,
     DelayCondition,
+    LookupMode,
     Mapping,
     MappingCategory,
     RuleVersion,
     TranslationTable,
 )
+from routing.models import Lookup as LookupRow
 from routing.ownership import Owner
 from routing.translation import TableRow
 
 log = logging.getLogger(__name__)
+_OF_MAPPINGS = ("mappings__table__rows", "mappings__counter")
 Versions: TypeAlias = "QuerySet[RuleVersion]"
 
 
@@ -56,6 +61,7 @@ def load(version: RuleVersion) -> compiled.RoutingRule:
         outbound=_rows(mappings, MappingCategory.OUTBOUND, conditions),
         conversation=_rows(mappings, MappingCategory.CONVERSATION, conditions),
         delays=tuple(delay(row) for row in version.delays.all()),
+        lookups=tuple(lookup(row) for row in version.lookups.all()),
     )
 
 
@@ -123,7 +129,7 @@ def _revision(environment_id: int) -> int:
 def with_rows(versions: Versions) -> Versions:
     """The versions with all that compiling them reads."""
     loaded = versions.select_related("rule", "source_entity", "target_entity", "attachment_mapping")
-    return loaded.prefetch_related("conditions", "delays", "mappings__table__rows", "mappings__counter")
+    return loaded.prefetch_related("conditions", "delays", "lookups__entity_type", *_OF_MAPPINGS)
 
 
 def _current(environment_id: int, revision: int) -> Rules:
@@ -174,6 +180,37 @@ def delay(row: DelayCondition) -> Delay:
     path = row.path if row.path.startswith("conversation.") else f"conversation.{row.path}"
     condition = compiled.Condition(path, row.operator, row.value, tuple(row.values)) if row.path else None
     return Delay(cast(DelayKind, row.kind), row.seconds, condition)
+
+
+def lookup(row: LookupRow) -> Lookup:
+    """Compile one lookup, saved or not. Raises compiled.RuleError on the field to correct."""
+    return Lookup(
+        name=row.name,
+        endpoint_id=row.endpoint_id,
+        entity=row.entity_type.name if row.entity_type else "",
+        record=row.record,
+        many=row.mode == LookupMode.LIST,
+        criteria=_criteria(row.criteria),
+        attributes=_names(row.attributes),
+        limit=row.limit,
+        cache=timedelta(seconds=row.cache_seconds),
+        timeout=timedelta(seconds=row.timeout_seconds),
+    )
+
+
+def _criteria(written: Any) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple((str(one["attribute"]), str(one["template"])) for one in written)
+    except (KeyError, TypeError):
+        raise compiled.RuleError(
+            "criteria", 'Write a list such as [{"attribute": "email", "template": "{{ reporter }}"}].'
+        ) from None
+
+
+def _names(written: Any) -> tuple[str, ...]:
+    if not isinstance(written, list) or not all(isinstance(one, str) for one in written):
+        raise compiled.RuleError("attributes", 'Write a list of names such as ["name", "vip"].')
+    return tuple(written)
 
 
 def _rows(

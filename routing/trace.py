@@ -34,6 +34,7 @@ def to_json(facts: Facts, *, with_participants: bool) -> dict[str, Any]:
         "files": [asdict(file) for file in facts.files],
         "earlier_files": [asdict(file) for file in facts.earlier_files],
         "files_sent": sorted(facts.files_sent),
+        "lookups": {str(rule): encode_attributes(found) for rule, found in facts.lookups.items()},
     }
     return {name: part for name, part in told.items() if part}
 
@@ -62,6 +63,7 @@ def from_json(
         files=tuple(CarriedFile(**file) for file in told.get("files", [])),
         earlier_files=tuple(CarriedFile(**file) for file in told.get("earlier_files", [])),
         files_sent=frozenset((endpoint, part) for endpoint, part in told.get("files_sent", [])),
+        lookups={int(rule): decode_attributes(one) for rule, one in told.get("lookups", {}).items()},
     )
 
 

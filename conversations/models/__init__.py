@@ -16,6 +16,7 @@ from conversations.models.delivery import (
     Reason,
 )
 from conversations.models.golden import GoldenTicket
+from conversations.models.lookup import LookupAnswer
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 from conversations.models.payload_view import PayloadView
 from conversations.models.replay import (
@@ -47,6 +48,7 @@ __all__ = [
     "HoldReason",
     "HourlyCount",
     "Lane",
+    "LookupAnswer",
     "Message",
     "MessageBody",
     "MessageQuerySet",

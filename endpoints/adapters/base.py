@@ -255,7 +255,7 @@ class Adapter(ABC):
     """What guided creation offers."""
     verify_settles_in: timedelta = timedelta(0)
     """How long a lookup may still miss what was done."""
-    read_timeout: ClassVar[float] = 70.0
+    read_timeout: float = 70.0
     """Seconds to wait for an answer; longer than the system's own cap."""
     throttle_answer: ClassVar[Literal[429, 503]] = 429
     """The status by which this sender is told to come back later."""

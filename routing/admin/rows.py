@@ -11,7 +11,8 @@ from oneio.admin.base import RoleMixin, UnfoldTabularInline, may, offered
 from routing import versions
 from routing.admin.condition_forms import ConditionForm, ConditionFormSet, in_order
 from routing.admin.forms import MappingForm
-from routing.models import AttachmentMapping, Condition, Mapping, MappingCategory
+from routing.admin.lookup_form import LookupForm, LookupFormSet
+from routing.models import AttachmentMapping, Condition, Lookup, Mapping, MappingCategory
 
 if TYPE_CHECKING:
     UnrelatedInline = UnfoldTabularInline
@@ -138,6 +139,47 @@ class AttachmentInline(DraftRows):
     def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
         """The draft's own."""
         return versions.files_of_draft(obj)
+
+
+class LookupInline(DraftRows):
+    """What the rule asks other systems before it decides."""
+
+    model = Lookup
+    form = LookupForm
+    formset = LookupFormSet  # type: ignore[assignment]
+    fields = [
+        "name",
+        "endpoint",
+        "entity_type",
+        "record",
+        "mode",
+        "criteria",
+        "attributes",
+        "limit",
+        "cache_seconds",
+        "timeout_seconds",
+    ]
+    verbose_name = "lookup"
+    verbose_name_plural = "lookups"
+
+    def rows_of(self, draft: Any) -> QuerySet[Any]:
+        """All of the draft."""
+        rows: QuerySet[Any] = draft.lookups.all()
+        return rows
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Offer what lies in the rule's own environment."""
+        formset = super().get_formset(request, obj, **kwargs)
+        for name in ("endpoint", "entity_type"):
+            field: Any = formset.form.base_fields.get(name)
+            if field is not None and obj is not None:
+                field.queryset = field.queryset.filter(environment_id=obj.environment_id)
+                field.widget = getattr(field.widget, "widget", field.widget)
+        return formset
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only what lies in environments that the user may change."""
+        return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
 
 
 class ConversationInline(MappingInline):

@@ -30,6 +30,7 @@ from routing.admin.rows import (
     AttachmentInline,
     ConditionInline,
     ConversationInline,
+    LookupInline,
     MappingInline,
     VariableInline,
 )
@@ -158,7 +159,8 @@ class RoutingRuleAdmin(EnvironmentAdmin):
         """Rows can be edited once there is a draft."""
         if obj is None or not self._edits_draft(request, obj):
             return []
-        return [ConditionInline, MappingInline, VariableInline, ConversationInline, AttachmentInline]
+        mappings = [MappingInline, VariableInline, ConversationInline]
+        return [ConditionInline, *mappings, LookupInline, AttachmentInline]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Only a new rule's short name follows its name."""

@@ -25,6 +25,7 @@ from oneio.heartbeat import Heartbeat
 from routing.models import (
     AttachmentMapping,
     Condition,
+    Lookup,
     Mapping,
     RoutingRule,
     RuleVersion,
@@ -41,6 +42,7 @@ def publish(
     mappings: list[dict[str, Any]] | None = None,
     conditions: list[dict[str, Any]] | None = None,
     attachments: dict[str, Any] | None = None,
+    lookups: list[dict[str, Any]] | None = None,
     **fields: Any,
 ) -> RoutingRule:
     """A published rule between the first entity types of two endpoints."""
@@ -62,6 +64,8 @@ def publish(
             Condition.objects.create(version=version, mapping=mapping, **condition)
     for position, row in enumerate(conditions or []):
         Condition.objects.create(version=version, position=position, **row)
+    for position, row in enumerate(lookups or []):
+        Lookup.objects.create(version=version, position=position, **row)
     if attachments is not None:
         AttachmentMapping.objects.create(version=version, **attachments)
     RuleVersion.objects.filter(pk=version.pk).update(published_at=Now(), reason="test")

@@ -13,6 +13,7 @@ from conversations.models import (
     Conflict,
     GoldenTicket,
     HourlyCount,
+    LookupAnswer,
     Message,
     PayloadView,
     RemoteItem,
@@ -108,6 +109,7 @@ def build(environment: Environment) -> World:
             replay=replay, environment=environment, message=message, rule=rule, rule_version=version,
             endpoint=target, part="record", state="queued", finding="send", delivery=delivery,
         ),
+        LookupAnswer.objects.create(environment=environment, endpoint=endpoint, fingerprint=b"x", **tenant),
         HourlyCount.objects.create(endpoint=endpoint, environment=environment, hour=timezone.now()),
         AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
         Conflict.objects.create(

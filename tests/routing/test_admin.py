@@ -17,6 +17,7 @@ FORMSETS = (
     "routing-mapping-2",
     "routing-mapping-3",
     "routing-attachmentmapping",
+    "routing-lookup",
 )
 
 

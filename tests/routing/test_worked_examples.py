@@ -28,6 +28,7 @@ from tests.routing.worked_examples import (
     run_delays,
     run_files,
     run_formatters,
+    run_lookups,
     run_mapping,
     run_ownership,
     run_references,
@@ -110,6 +111,11 @@ def test_every_further_feature_has_an_example():
     assert reasons == {"time", "variable", "target", "order", None}
     assert owners == OWNERS
     assert {table.get("unmapped", "hold") for table in tables} == UNMAPPED
+
+
+@pytest.mark.parametrize("example", examples("rules", "asks"), ids=named)
+def test_example_asks_what_it_says(example):
+    assert run_lookups(example) == [example["asks"]]
 
 
 def test_every_kind_of_operator_has_an_example():

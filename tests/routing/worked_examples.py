@@ -16,10 +16,12 @@ from oneio.state import CHECKOUT
 from routing.changes import Shadow
 from routing.compiled import Condition, Group, MappingRow, Node, RoutingRule, RuleSet, TranslationTable
 from routing.conditions import evaluate as evaluate_conditions
+from routing.context import view
 from routing.decision import Decision, Facts, decide
 from routing.delays import Situation, wait_of
 from routing.files import CarriedFile, FileFilter, extensions
 from routing.formatters import apply_chain, compile_chain
+from routing.lookups import Lookup
 from routing.mapping import evaluate
 from routing.models import DelayCondition
 from routing.ownership import Settlement, changed_there, settle
@@ -64,6 +66,7 @@ def run_rules(example: dict[str, Any]) -> Decision:
     names = {rule["target"]: number for number, rule in enumerate(example["rules"], 1) if "target" in rule}
     rules = RuleSet(a_rule(number, rule, names) for number, rule in enumerate(example["rules"], 1))
     message = a_message(example)
+    found = {rule.rule_id: example.get("found", {}) for rule in rules.candidates(99, "incident").asking}
     facts = Facts(
         message,
         example["message"],
@@ -72,6 +75,7 @@ def run_rules(example: dict[str, Any]) -> Decision:
         {},
         keeps_internal=example.get("internal_comments_stay", False),
         numbers=lambda rule: example.get("counters", {}),
+        lookups=found,
     )
     return decide(rules.candidates(99, "incident"), facts)
 
@@ -129,6 +133,13 @@ def a_message(example: dict[str, Any]) -> CanonicalMessage:
     )
 
 
+def run_lookups(example: dict[str, Any]) -> list[dict[str, str]]:
+    """The criteria of what the example's rules ask about its message."""
+    written = [one for rule in example["rules"] for one in rule.get("lookups", [])]
+    questions = [a_lookup(one).question(view({"attributes": example["message"]})) for one in written]
+    return [dict(question.criteria) for question in questions if question]
+
+
 def a_rule(number: int, written: dict[str, Any], names: dict[str, int]) -> RoutingRule:
     """The rule that an example writes down; its target's number is by `names`."""
     operations = written.get("operations", ["create", "update", "comment"])
@@ -147,7 +158,13 @@ def a_rule(number: int, written: dict[str, Any], names: dict[str, int]) -> Routi
         conditions=a_tree(written.get("conditions", [])),
         variables=tuple(a_row(row) for row in written.get("variables", [])),
         conversation=tuple(a_row(row) for row in written.get("conversation", [])),
+        lookups=tuple(map(a_lookup, written.get("lookups", []))),
     )
+
+
+def a_lookup(written: dict[str, Any]) -> Lookup:
+    """The lookup that an example writes down, at some endpoint."""
+    return Lookup(endpoint_id=7, **{**written, "criteria": tuple(written["criteria"].items())})
 
 
 def a_tree(written: list[dict[str, Any]]) -> tuple[Node, ...]:
