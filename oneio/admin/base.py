@@ -176,6 +176,13 @@ class RoleInline(RoleMixin, UnfoldTabularInline):
         rows: QuerySet[Any] = access.readable(request.user, self.model, self.to_view)
         return rows
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Each field says what it is: in a table the label stands above the column, not beside the field."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs.setdefault("aria-label", str(field.label or db_field.verbose_name))
+        return field
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer only what lies in environments that the user may change."""
         return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))

@@ -30,7 +30,7 @@ from endpoints.network import NetworkPolicy
 from oneio.embedded_postgres import DATABASE, PORT, ROLE, EmbeddedPostgres
 from oneio.state import CHECKOUT
 
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 PLACE = re.compile(r"^  (oneio|ServiceNow|Jira) +(http://[\d.]+:\d+)", re.MULTILINE)
 
 
