@@ -80,6 +80,12 @@ def of_endpoint(endpoint: Any, model: type[ModelT]) -> QuerySet[ModelT]:
     return model._default_manager.filter(endpoint=endpoint, organization_id=endpoint.organization_id)
 
 
+def beside(row: Any, model: type[ModelT]) -> QuerySet[ModelT]:
+    """The rows of `model` in the environment of `row`, which itself came through the door."""
+    place = {path_to_environment(model): row.environment_id, "organization": row.organization_id}
+    return model._default_manager.filter(**place)
+
+
 def path_to_environment(model: type[Model]) -> str:
     """The look-up from a model to its environment, through the row it hangs on where it has none itself."""
     names = {field.name for field in model._meta.fields}

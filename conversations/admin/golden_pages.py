@@ -56,7 +56,7 @@ class CaseForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """A name stands once per rule."""
         rule, name = self.cleaned_data.get("rule"), self.cleaned_data.get("name")
-        if rule and name and GoldenTicket._default_manager.filter(rule=rule, name=name).exists():
+        if rule and name and access.beside(rule, GoldenTicket).filter(rule=rule, name=name).exists():
             self.add_error("name", "This rule has a test case of that name. Choose another one.")
         return self.cleaned_data
 

@@ -228,8 +228,8 @@ def _with_all(items: QuerySet[ReplayItem]) -> QuerySet[ReplayItem]:
 
 
 def _endpoints(items: QuerySet[ReplayItem]) -> dict[int, Endpoint]:
-    keys = items.order_by().values("endpoint").distinct()
-    return {row.pk: row for row in Endpoint._base_manager.filter(pk__in=keys)}
+    one_of_each = items.order_by("endpoint").distinct("endpoint").select_related("endpoint")
+    return {item.endpoint.pk: item.endpoint for item in one_of_each if item.endpoint}
 
 
 def _line(line: Line, endpoints: dict[int, Endpoint]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def rule_of(request: HttpRequest, pk: int) -> RoutingRule:
 def version_of(rule: RoutingRule) -> RuleVersion | None:
     """What is edited: the draft, or the current version as long as there is none."""
     found = versions.find_draft(rule) or rule.current_version
-    rows = RuleVersion.objects.select_related(
+    rows = rule.versions.select_related(
         "source_endpoint", "source_entity", "target_endpoint", "target_entity", "rule__owner"
     )
     return rows.get(pk=found.pk) if found else None
@@ -75,7 +75,7 @@ def node_of(rule: RoutingRule, raw: Any) -> tuple[reading.RuleNode | None, list[
 def tables_of(rule: RoutingRule) -> dict[str, compiled.TranslationTable]:
     """The environment's translation tables by name; those that cannot run are left out."""
     found = {}
-    rows = TranslationTable.objects.filter(environment=rule.environment_id).prefetch_related("rows")
+    rows = access.beside(rule, TranslationTable).prefetch_related("rows")
     for row in rows:
         try:
             found[row.name] = rules.table(row)

@@ -9,6 +9,7 @@ from django.db.models import Count, Q
 from guardian.conf import settings as guardian
 
 from endpoints.canonical import Operation
+from oneio import access
 from oneio.admin.page import url_of
 from routing.admin.condition_forms import operator_choices
 from routing.checking import check_draft
@@ -66,7 +67,7 @@ WORDS = {
 
 def lists(rule: RoutingRule, user: Any) -> dict[str, Any]:
     """What the page's choices offer."""
-    counters = Counter.objects.filter(environment=rule.environment_id)
+    counters = access.beside(rule, Counter)
     return {
         "kinds": [(kind.value, WORDS.get(kind, kind.label.split()[0].lower())) for kind in MappingKind],
         "only_on": [("", "Create and update"), *OnlyOn.choices],
@@ -89,10 +90,9 @@ def owners(rule: RoutingRule, user: Any) -> list[str]:
     now = [rule.owner.get_username()] if rule.owner else []
     if not user.is_superuser:
         return sorted({user.get_username(), *now})
-    accounts = get_user_model()
-    active = accounts._default_manager.filter(is_active=True)
+    active = get_user_model()._default_manager.filter(is_active=True)
     nobody = {guardian.ANONYMOUS_USER_NAME}
-    return sorted({*active.values_list(accounts.USERNAME_FIELD, flat=True), *now} - nobody)
+    return sorted({*active.values_list(get_user_model().USERNAME_FIELD, flat=True), *now} - nobody)
 
 
 def _files() -> list[dict[str, Any]]:
@@ -152,7 +152,7 @@ def kinds() -> dict[str, Any]:
 
 def tables(rule: RoutingRule) -> dict[str, Any]:
     """The environment's translation tables as documents, each with how many rules use it now."""
-    rows = TranslationTable.objects.filter(environment=rule.environment_id).prefetch_related("rows")
+    rows = access.beside(rule, TranslationTable).prefetch_related("rows")
     living = Q(mappings__version__published_at=None) | Q(mappings__version__current_of__isnull=False)
     counted = rows.annotate(rules=Count("mappings__version__rule", filter=living, distinct=True))
     empty = defaults()["table"]

@@ -151,7 +151,7 @@ def _facts(message: Message, tickets: Tickets, configs: EndpointConfigs) -> Fact
 def _changed(message: Message, canonical: CanonicalMessage) -> dict[str, Value]:
     """What the message changed, against the message about the ticket before it."""
     before = changes.Shadow()
-    earlier = Message.objects.filter(
+    earlier = access.beside(message, Message).filter(
         conversation=message.conversation_id, endpoint=message.endpoint_id, pk__lt=message.pk
     )
     previous = earlier.select_related("body").order_by("-pk").first() if message.conversation_id else None
@@ -164,7 +164,7 @@ def _changed(message: Message, canonical: CanonicalMessage) -> dict[str, Value]:
 def _participants(message: Message) -> dict[int, Participant]:
     if message.conversation_id is None:
         return {}
-    rows = Participant.objects.filter(conversation=message.conversation_id)
+    rows = access.beside(message, Participant).filter(conversation=message.conversation_id)
     return {row.endpoint_id: row for row in rows}
 
 

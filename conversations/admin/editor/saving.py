@@ -9,6 +9,7 @@ from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 
 from conversations.admin.editor import door, offers
+from oneio import access
 from oneio.admin import display
 from oneio.admin.base import decisions_on, note
 from routing.drafting import compile_rule
@@ -34,7 +35,7 @@ def save(request: HttpRequest, pk: int) -> JsonResponse:
     if node is None or problems:
         return _refused(problems, node.place if node else "")
     with transaction.atomic():
-        RoutingRule.objects.select_for_update(of=("self",)).get(pk=rule.pk)
+        access.beside(rule, RoutingRule).select_for_update(of=("self",)).get(pk=rule.pk)
         if sent.get("fingerprint") != door.fingerprint(rule):
             return JsonResponse({"saved": False, "conflict": _who(rule)}, status=CONFLICT)
         try:
@@ -67,7 +68,7 @@ def save_table(request: HttpRequest, pk: int) -> JsonResponse:
 
 def _identity(request: HttpRequest, rule: RoutingRule, node: RuleNode) -> Iterator[Problem]:
     """What is wrong with the rule itself: a name that another has, an owner whom one may not name."""
-    others = RoutingRule.objects.filter(environment=rule.environment_id).exclude(pk=rule.pk)
+    others = access.beside(rule, RoutingRule).exclude(pk=rule.pk)
     if others.filter(name=node.rule["name"]).exists():
         yield Problem(
             f"{node.place}.name", "Another rule of this environment has this name. Choose a different one."
