@@ -101,7 +101,7 @@ class ReplayAdmin(WorkPage):
         items = access.readable(request.user, ReplayItem).filter(replay=row)
         first = _first(request)
         shown = list(_with_all(items)[first : first + ITEMS + 1])
-        lines = lines_of(items)
+        lines, endpoints = lines_of(items), _endpoints(items)
         return {
             "original": None,  # its id would stand in the heading
             "chip": looks.replay_chip(row),
@@ -112,7 +112,7 @@ class ReplayAdmin(WorkPage):
                 messages=Count("message", distinct=True),
                 tickets=Count("message__conversation", distinct=True),
             ),
-            "lines": [_line(line, _endpoints(items)) for line in lines],
+            "lines": [_line(line, endpoints) for line in lines],
             "numbers": _numbers(lines),
             "items": [_shown(item, readable) for item in shown[:ITEMS]],
             "later": first + ITEMS if len(shown) > ITEMS else 0,
@@ -228,7 +228,7 @@ def _with_all(items: QuerySet[ReplayItem]) -> QuerySet[ReplayItem]:
 
 
 def _endpoints(items: QuerySet[ReplayItem]) -> dict[int, Endpoint]:
-    one_of_each = items.order_by("endpoint").distinct("endpoint").select_related("endpoint")
+    one_of_each = items.order_by("endpoint_id").distinct("endpoint_id").select_related("endpoint")
     return {item.endpoint.pk: item.endpoint for item in one_of_each if item.endpoint}
 
 
