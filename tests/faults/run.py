@@ -20,7 +20,7 @@ from tests.faults.proxy import STORM, Fault, FaultProxy
 from tests.faults.target import TicketSystem
 
 HEALED = "lanes had open work and no due time"
-DRAIN_SECONDS = 150.0
+DRAIN_SECONDS = 900.0
 LOOK_SECONDS = 0.5
 _STANDINGS = """
     SELECT m.event_id, d.state, d.hold_reason, d.lane_id

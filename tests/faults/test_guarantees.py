@@ -79,11 +79,10 @@ def test_worker_stopped_past_its_lease_changes_no_row(product: Installation, net
 
 
 def test_worker_stopped_past_its_lease_sends_nothing(product: Installation, network: Background) -> None:
-    product.start_workers(ONEIO_PUMPS="2", ONEIO_HTTP_THREADS="2")
+    product.start_workers(ONEIO_PUMPS="2", ONEIO_HTTP_THREADS="4")
     with fault_line(product, network) as line:
-        line.proxy.order(
-            Fault.WITHHOLD, times=4
-        )  # both threads of both pumps wait, and more is in their hands
+        # All that both pumps may give to one endpoint waits for its answer.
+        line.proxy.order(Fault.WITHHOLD, times=4)
         line.post(0, 8)
         wait_until(lambda: len(line.senders()) == 4, 20)
         pump = line.senders()[0]
