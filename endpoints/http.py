@@ -55,20 +55,27 @@ class Content:
         return self.length
 
     def __iter__(self) -> Iterator[bytes]:
-        """The pieces. Raises HttpFailure if they cannot be read or are not as long as was said."""
-        exchange, left = current_exchange.get(), self.length
+        """The pieces. Raises HttpFailure if they cannot be read or are not as long as was said.
+
+        The last piece waits until nothing follows it: who got as many bytes as announced keeps the file.
+        """
+        exchange, left, last = current_exchange.get(), self.length, b""
         try:
-            for piece in self.pieces():
+            for piece in filter(None, self.pieces()):
                 left -= len(piece)
                 if left < 0:
                     break
-                yield piece
+                if last:
+                    yield last
+                last = piece
         except HttpFailure:
             raise
         except Exception as error:
             raise exchange.failure("content", f"The file cannot be read: {type(error).__name__}.") from error
         if left:
             raise exchange.failure("content", "The file is not as long as it was when it was received.")
+        if last:
+            yield last
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from endpoints import transport
-from endpoints.http import HttpAnswer, HttpClient, HttpFailure, HttpRequest, NetworkPolicy, Phase
+from endpoints.http import Content, HttpAnswer, HttpClient, HttpFailure, HttpRequest, NetworkPolicy, Phase
 from endpoints.sandbox.tls import ensure_certificate
 from tests.endpoints.wire import OK, Wire, answering, serve
 
@@ -631,6 +631,16 @@ def test_uncarriable_request_is_not_sent(client: HttpClient, request_parts: dict
         failure = failure_of(client, HttpRequest("POST", wire.url(), **request_parts))
 
     assert (failure.phase, failure.reason) == (Phase.CONNECT, "bad_request")
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("sizes", [[100_000, 1], [50_000, 50_000, 0, 9], [99_999], [0, 100_009]])
+def test_content_of_another_length_stays_incomplete(client: HttpClient, sizes: list[int]) -> None:
+    content = Content(100_000, lambda: (b"a" * size for size in sizes))
+    with serve(answering(OK)) as wire:
+        failure = failure_of(client, HttpRequest("POST", wire.url(), content=content))
+
+    assert failure.reason == "content"
     assert wire.requests == []
 
 

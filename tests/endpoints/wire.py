@@ -29,18 +29,15 @@ class Wire:
         return f"{scheme}://{host}:{self.port}{path}"
 
     def take(self, connection: socket.socket) -> bytes:
-        """One whole request, kept in `requests`; empty when the client has closed."""
+        """One whole request, kept in `requests`; empty when the client has closed before its end."""
         data = b""
-        while b"\r\n\r\n" not in data:
+        while not _whole(data):
             piece = connection.recv(65536)
             if not piece:
                 return b""
             data += piece
-        head, _, body = data.partition(b"\r\n\r\n")
-        while len(body) < _length(head):
-            body += connection.recv(65536)
-        self.requests.append(head + b"\r\n\r\n" + body)
-        return self.requests[-1]
+        self.requests.append(data)
+        return data
 
     def stop(self) -> None:
         """Close every socket and wait for every thread."""
@@ -93,6 +90,11 @@ def answering(answer: bytes) -> Callable[[Wire, socket.socket, int], None]:
             connection.sendall(answer)
 
     return script
+
+
+def _whole(data: bytes) -> bool:
+    head, end, body = data.partition(b"\r\n\r\n")
+    return bool(end) and len(body) >= _length(head)
 
 
 def _length(head: bytes) -> int:

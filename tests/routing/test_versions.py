@@ -97,7 +97,9 @@ def test_copy_keeps_groups_and_whose_conditions_they_are():
 def test_copy_keeps_delays_lookups_and_files():
     rule, first = make_drafted_rule()
     DelayCondition.objects.create(version=first, kind="time", seconds=60)
-    Lookup.objects.create(version=first, name="caller", endpoint=first.source_endpoint, record="sys_user")
+    criteria = [{"attribute": "email", "template": "{{ message.attributes.caller }}"}]
+    source = first.source_endpoint
+    Lookup.objects.create(version=first, name="caller", endpoint=source, record="sys_user", criteria=criteria)
     AttachmentMapping.objects.create(version=first, max_bytes=1024)
     versions.publish(rule, make_user(), "First one")
 
