@@ -90,6 +90,11 @@ class EndpointConfigs:
         self._loaded.pop(endpoint_id, None)
 
 
+def without_secrets(endpoint: Endpoint) -> Adapter:
+    """The adapter of `endpoint` for all that asks nobody; its credentials stay closed."""
+    return ADAPTERS[endpoint.kind](_config(endpoint, list(endpoint.entity_types.all()), None))
+
+
 def load(endpoint: Endpoint) -> LoadedEndpoint:
     """Everything a worker needs of `endpoint`, secrets opened."""
     entities = list(endpoint.entity_types.all())
@@ -101,7 +106,7 @@ def load(endpoint: Endpoint) -> LoadedEndpoint:
         name=endpoint.name,
         slug=endpoint.slug,
         kind=endpoint.kind,
-        config=_config(endpoint, entities),
+        config=_config(endpoint, entities, Credentials.objects.filter(endpoint=endpoint).first()),
         entity_ids={entity.name: entity.pk for entity in entities},
         unknown_policy=policy,
         max_in_flight=endpoint.max_in_flight,
@@ -114,9 +119,10 @@ def load(endpoint: Endpoint) -> LoadedEndpoint:
     )
 
 
-def _config(endpoint: Endpoint, entities: list[EntityType]) -> EndpointConfig:
-    credentials = Credentials.objects.filter(endpoint=endpoint).first()
-    live = Credentials.objects.filter(endpoint=endpoint, token_expires_at__gt=Now()).exists()
+def _config(
+    endpoint: Endpoint, entities: list[EntityType], credentials: Credentials | None
+) -> EndpointConfig:
+    live = credentials and Credentials.objects.filter(endpoint=endpoint, token_expires_at__gt=Now()).exists()
     return EndpointConfig(
         id=endpoint.pk,
         name=endpoint.name,

@@ -113,6 +113,11 @@ class EndpointConfig:
         folded = selector.casefold()
         return next((e for e in self.entities if e.active and e.selector.casefold() == folded), None)
 
+    @property
+    def first_selector(self) -> str:
+        """What selects the first active entity type, empty when there is none."""
+        return next((entity.selector for entity in self.entities if entity.active), "")
+
     def entity(self, name: str) -> EntityConfig | None:
         """The entity type that rules call `name`."""
         return next((entity for entity in self.entities if entity.name == name), None)
@@ -235,6 +240,15 @@ class Token:
     expires_in: float
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A step of a system's own set-up, after which it posts to us; `ticket`: only a real ticket proves it."""
+
+    title: str
+    to_do: str
+    ticket: bool = False
+
+
 class Unreadable(Exception):
     """A received message cannot be understood. The text says what is wrong and what to do."""
 
@@ -259,6 +273,12 @@ class Adapter(ABC):
     """Seconds to wait for an answer; longer than the system's own cap."""
     throttle_answer: ClassVar[Literal[429, 503]] = 429
     """The status by which this sender is told to come back later."""
+    arrivals: ClassVar[tuple[Arrival, ...]] = (
+        Arrival("It reaches us", "Let it post to the receiver address, then change a ticket there."),
+    )
+    """What is to be done at the system so that it posts to us."""
+    address_goes_to: ClassVar[str] = "Address"
+    """What the system calls the place where our receiver address is entered."""
 
     def __init__(self, endpoint: EndpointConfig) -> None:
         self.endpoint = endpoint
@@ -266,6 +286,10 @@ class Adapter(ABC):
     @abstractmethod
     def read(self, received: Received) -> CanonicalMessage:
         """Native to canonical. Raises Unreadable."""
+
+    @abstractmethod
+    def sample(self) -> Mapping[str, Any]:
+        """The body of a first message to try the connection with; `read` understands it."""
 
     @abstractmethod
     def render(self, command: Command) -> Plan:

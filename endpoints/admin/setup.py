@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 
+from endpoints import configs
+from endpoints.adapters import ADAPTERS
 from endpoints.admin import gate_words
 from endpoints.models import Endpoint
 from oneio.admin.base import decisions_on
 
 ACCEPTED = "Tested the credentials: accepted"
 """How a test of the credentials that went well is noted; a step is ticked by it."""
-SAMPLES: dict[str, dict[str, Any]] = {
-    "servicenow": {
-        "entity_type": "incident",
-        "operation": "insert",
-        "sys_id": "00000000000000000000000000000001",
-    },
-    "jira": {
-        "webhookEvent": "jira:issue_updated",
-        "issue": {"id": "1", "key": "TEST-1", "fields": {"summary": "A test of the connection"}},
-    },
-}
-ANY_SAMPLE = {"ticket": {"id": "TEST-1", "subject": "A test of the connection"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +63,10 @@ def steps(endpoint: Endpoint, seen: Evidence) -> list[Step]:
             "Choose Generate password below, copy it, and save.",
             endpoint.receiver_logins.filter(valid_until=None).exists(),
         ),
-        *_heard(endpoint.kind, name, seen),
+        *(
+            Step(arrival.title, arrival.to_do, seen.ticket if arrival.ticket else seen.heard)
+            for arrival in ADAPTERS[endpoint.kind].arrivals
+        ),
         Step(
             "A rule has taken its first ticket",
             "Publish a rule from this endpoint, then change a ticket that fits it.",
@@ -86,17 +79,19 @@ def sample(endpoint: Endpoint) -> dict[str, str]:
     """A first message to send, as a command and as fields to copy."""
     login = endpoint.receiver_logins.filter(valid_until=None).first()
     address = f"{settings.PUBLIC_URL}{endpoint.environment.receiver_path}"
-    body = json.dumps(SAMPLES.get(endpoint.kind, ANY_SAMPLE))
+    adapter = configs.without_secrets(endpoint)
+    body = json.dumps(adapter.sample())
     username = login.username if login else "USERNAME"
     return {
         "address": address,
+        "address_goes_to": adapter.address_goes_to,
         "username": username,
         "body": body,
         "curl": "\n".join(
             [
-                f"curl -u '{username}:PASSWORD' \\",
+                f"curl -u {shlex.quote(f'{username}:PASSWORD')} \\",
                 "  -H 'Content-Type: application/json' \\",
-                f"  -d '{body}' \\",
+                f"  -d {shlex.quote(body)} \\",
                 f"  {address}",
             ]
         ),
@@ -108,21 +103,3 @@ def _logs_in(endpoint: Endpoint) -> bool:
     if gate is not None and gate.last_success_at:
         return True
     return decisions_on(endpoint).filter(change_message=ACCEPTED).exists()
-
-
-def _heard(kind: str, name: str, seen: Evidence) -> list[Step]:
-    if kind == "servicenow":
-        return [
-            Step(
-                "Its REST message reaches us",
-                "Make the REST message with the values under Sample message, and choose Test in ServiceNow.",
-                seen.heard,
-            ),
-            Step(
-                "Its business rule sends tickets",
-                "Paste the business rule of the guide, then save an incident that it is for.",
-                seen.ticket,
-            ),
-        ]
-    how = "Add the webhook in Jira" if kind == "jira" else "Let it post to the receiver address"
-    return [Step(f"{name} reaches us", f"{how}, then change a ticket there.", seen.heard)]

@@ -1,11 +1,14 @@
 """Connecting a system: steps tick themselves, samples can be pasted, and who changed what is told."""
 
 import json
+import shlex
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
+from endpoints import configs
+from endpoints.adapters.base import Received
 from endpoints.admin import setup
 from endpoints.admin.setup import Evidence, sample, steps
 from endpoints.models import Endpoint, EndpointGate
@@ -67,15 +70,26 @@ def test_messages_tick_the_other_steps() -> None:
 
 @pytest.mark.parametrize("kind", ["servicenow", "jira", "rest"])
 def test_sample_holds_all_but_the_password(kind: str) -> None:
-    endpoint = make_endpoint(kind)
+    endpoint = make_endpoint(kind, settings={"declaration": "inbound: {id: ticket.id}"})
     login, password = make_receiver_login(endpoint)
 
     found = sample(endpoint)
 
     assert json.loads(found["body"])
-    assert f"curl -u '{login.username}:PASSWORD'" in found["curl"]
+    assert shlex.split(found["curl"])[1:3] == ["-u", f"{login.username}:PASSWORD"]
     assert found["address"].endswith("/api/v1/messages")
     assert password not in str(found)
+
+
+@pytest.mark.parametrize("kind", ["servicenow", "jira", "rest"])
+def test_sample_can_be_read_by_its_endpoint(kind: str) -> None:
+    entities = ("incident",) if kind == "rest" else ("incident", "problem")
+    endpoint = make_endpoint(kind, entities=entities, settings={"declaration": "inbound: {id: ticket.id}"})
+    body = json.loads(sample(endpoint)["body"])
+
+    message = configs.without_secrets(endpoint).read(Received(body, {}, {}, timezone.now()))
+
+    assert (message.entity_type, bool(message.external_id)) == ("incident", True)
 
 
 def test_page_tells_what_waits() -> None:

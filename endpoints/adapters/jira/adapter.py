@@ -11,6 +11,7 @@ from urllib.parse import quote
 from endpoints.adapters.base import (
     Action,
     Adapter,
+    Arrival,
     Capability,
     Command,
     EndpointConfig,
@@ -47,6 +48,8 @@ class JiraAdapter(Adapter):
     capabilities = frozenset(Capability) - {Capability.TOKEN}
     default_entities = tuple(EntityConfig(name, kind, type_) for name, kind, type_ in _ISSUE_TYPES)
     verify_settles_in = timedelta(minutes=3)
+    arrivals = (Arrival("Jira reaches us", "Add the webhook in Jira, then change a ticket there."),)
+    address_goes_to = "Webhook URL"
 
     def __init__(self, endpoint: EndpointConfig) -> None:
         super().__init__(endpoint)
@@ -55,6 +58,10 @@ class JiraAdapter(Adapter):
     def read(self, received: Received) -> CanonicalMessage:
         """Translate a webhook."""
         return reading.read(self.endpoint, received)
+
+    def sample(self) -> Mapping[str, Any]:
+        """A webhook of an issue's update."""
+        return reading.sample(self.endpoint)
 
     def render(self, command: Command) -> Plan:
         """Requests for fields, status and comment, as far as the command has them; or an upload."""

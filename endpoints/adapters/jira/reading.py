@@ -95,6 +95,13 @@ def read(endpoint: EndpointConfig, received: Received) -> CanonicalMessage:
     )
 
 
+def sample(endpoint: EndpointConfig) -> dict[str, Any]:
+    """A webhook of an issue that does not exist."""
+    type_ = endpoint.first_selector.replace(ANY_TYPE, "") or "Task"
+    fields = {"summary": "A test of the connection", "issuetype": {"name": type_}}
+    return {"webhookEvent": "jira:issue_updated", "issue": {"id": "1", "key": "TEST-1", "fields": fields}}
+
+
 def link_to(endpoint: EndpointConfig, key: str) -> str:
     """Where a person opens the issue."""
     return f"{endpoint.base_url.rstrip('/')}/browse/{key}" if key else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -80,6 +80,10 @@ class RestAdapter(Adapter):
     def read(self, received: Received) -> CanonicalMessage:
         """Translate a message by the declaration's `inbound`."""
         return reading.read(self.endpoint, self._declared(), received)
+
+    def sample(self) -> Mapping[str, Any]:
+        """A body with what `inbound` looks for in it; empty while the declaration has a fault."""
+        return {} if self._fault else reading.sample(self.endpoint, self._rest.inbound)
 
     def render(self, command: Command) -> Plan:
         """One request, by the declaration's `operations`."""

@@ -12,6 +12,7 @@ from endpoints.adapters.rest.declaration import (
     CommentPaths,
     Field,
     FilePaths,
+    Inbound,
     OperationSource,
     RestDeclaration,
     Source,
@@ -29,7 +30,7 @@ from endpoints.canonical import (
     Value,
     Visibility,
 )
-from oneio.paths import MISSING, compile_path
+from oneio.paths import MISSING, Path, compile_path
 from oneio.templating import compile_template
 
 
@@ -41,6 +42,28 @@ def read(
 ) -> CanonicalMessage:
     """The message; `entity` is given when it is known beforehand. Raises Unreadable."""
     return _Reader(endpoint, declaration, received).message(entity)
+
+
+def sample(endpoint: EndpointConfig, inbound: Inbound) -> dict[str, Any]:
+    """A body with the ticket's id, number and type where the declaration looks for them."""
+    body: dict[str, Any] = {}
+    for source, text in (
+        (inbound.id, "TEST-1"),
+        (inbound.number, "TEST-1"),
+        (inbound.entity_type, endpoint.first_selector),
+    ):
+        if source.path:
+            _put(body, compile_path(source.path), text)
+    return body
+
+
+def _put(body: dict[str, Any], path: Path, text: str) -> None:
+    """Write `text` there if the path is made of names and nothing else stands in its way."""
+    place: Any = body
+    for name in path.steps[:-1]:
+        place = place.setdefault(name, {}) if isinstance(place, dict) else None
+    if isinstance(place, dict) and all(isinstance(name, str) for name in path.steps):
+        place.setdefault(path.steps[-1], text)
 
 
 def link_to(endpoint: EndpointConfig, declaration: RestDeclaration, external_id: str, number: str) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from endpoints.adapters.base import (
     Action,
     Adapter,
+    Arrival,
     Capability,
     Command,
     EndpointConfig,
@@ -77,6 +78,18 @@ class ServiceNowAdapter(Adapter):
         ),
     )
     default_entities = tuple(EntityConfig(table, kind, table) for table, kind in _TABLES)
+    arrivals = (
+        Arrival(
+            "Its REST message reaches us",
+            "Make the REST message with the values under Sample message, and choose Test in ServiceNow.",
+        ),
+        Arrival(
+            "Its business rule sends tickets",
+            "Paste the business rule of the guide, then save an incident that it is for.",
+            ticket=True,
+        ),
+    )
+    address_goes_to = "REST message: endpoint"
 
     def __init__(self, endpoint: EndpointConfig) -> None:
         super().__init__(endpoint)
@@ -85,6 +98,10 @@ class ServiceNowAdapter(Adapter):
     def read(self, received: Received) -> CanonicalMessage:
         """Translate what a business rule posted, or a record as the Table API gives it."""
         return reading.read(self.endpoint, received)
+
+    def sample(self) -> Mapping[str, Any]:
+        """What a REST message's Test sends: a record without a number, so no ticket."""
+        return reading.sample(self.endpoint)
 
     def render(self, command: Command) -> Plan:
         """One Table API request: POST for a create, PATCH for everything else; or an upload."""

@@ -189,6 +189,15 @@ def _number(text: str) -> Value:
     return int(number) if number == number.to_integral_value() else number
 
 
+def sample(endpoint: EndpointConfig) -> dict[str, str]:
+    """The least that `read` understands."""
+    return {
+        "entity_type": endpoint.first_selector or "incident",
+        "operation": "insert",
+        "sys_id": f"{1:032x}",
+    }
+
+
 def _entity(endpoint: EndpointConfig, payload: Payload) -> EntityConfig:
     envelope, record = payload.envelope, payload.record
     named = [
