@@ -1,7 +1,8 @@
 """The one outbound HTTP client: guarded against private networks, bounded in time and size, never repeating.
 
-Requests are prepared by `requests` and sent through its adapter without its Session: that one keeps
-cookies, reads the environment, and reads a redirect's body without any limit.
+The standard library's client speaks the protocol over our own connections; `requests` only reads addresses
+and judges headers. Its sessions keep cookies, read the environment and follow redirects, and what prepares
+them for each request, down through urllib3's pools, took longer than the exchange itself.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ import http.client
 import json
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
+from requests.utils import check_header_validity
 
 from endpoints.network import Lookup, NetworkPolicy
 from endpoints.outcomes import Phase
-from endpoints.transport import Exchange, GuardedAdapter, HttpFailure, always, current_exchange
+from endpoints.transport import Connections, Exchange, HttpFailure, Origin, always, current_exchange
 
 __all__ = [
     "Content",
@@ -42,6 +45,7 @@ MAX_BODY = 2 * 1024 * 1024
 TEXT_LIMIT = 4096
 _CHUNK = 64 * 1024
 URLS_KEPT = 256
+_write_json = json.JSONEncoder(allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class HttpClient:
     def __init__(self, policy: NetworkPolicy, lookup: Lookup = socket.getaddrinfo) -> None:
         self._policy = policy
         self._lookup = lookup
-        self._adapter = GuardedAdapter(policy.ca_file)
+        self._connections = Connections(policy.ca_file)
         self._may_send: Callable[[], bool] = always
 
     def only_while(self, may_send: Callable[[], bool]) -> HttpClient:
@@ -153,26 +157,39 @@ class HttpClient:
 
     def send(self, request: HttpRequest) -> HttpAnswer:
         """Send once, without following redirects. Raises HttpFailure and nothing else."""
-        prepared = _prepare(request)
-        with self._exchange(request) as exchange:
-            return self._carry_out(prepared, exchange, request.max_body)
+        with self._asking(request) as reading:
+            body = reading.whole()
+            elapsed = time.monotonic() - reading.exchange.started
+            return HttpAnswer(reading.response.status, _headers_in(reading.response), body, elapsed)
 
     @contextmanager
     def download(self, request: HttpRequest) -> Iterator[Download]:
         """Send once and read the answer's body while it arrives, up to the request's `max_body`. Raises
         HttpFailure, also from the pieces; what is raised inside the block passes."""
-        prepared = _prepare(request)
-        with self._exchange(request) as exchange:
-            response = self._adapter.send(prepared, stream=True, timeout=exchange.read_timeout)
-            try:
-                pieces = _pieces(response, exchange, request.max_body)
-                yield Download(response.status_code, response.headers, pieces)
-            finally:
-                response.raw.close()
+        with self._asking(request) as reading:
+            yield Download(reading.response.status, _headers_in(reading.response), reading.pieces())
 
     @contextmanager
-    def _exchange(self, request: HttpRequest) -> Iterator[Exchange]:
-        exchange = self._begin(request)
+    def _asking(self, request: HttpRequest) -> Iterator[_Reading]:
+        """An answer to be read. Its connection is kept if that happens to the end."""
+        prepared = _prepare(request)
+        with self._exchange(request, prepared.place) as exchange:
+            connection = self._connections.take(prepared.place.origin)
+            try:
+                response = connection.ask(request.method, *prepared[1:])
+                with closing(response):
+                    yield (reading := _Reading(response, exchange, request.max_body))
+            except BaseException:
+                connection.close()
+                raise
+            if reading.is_complete and exchange.sent_whole and connection.sock:
+                self._connections.give_back(connection)
+            else:
+                connection.close()
+
+    @contextmanager
+    def _exchange(self, request: HttpRequest, place: Place) -> Iterator[Exchange]:
+        exchange = self._begin(request, place)
         token = current_exchange.set(exchange)
         try:
             yield exchange
@@ -186,11 +203,11 @@ class HttpClient:
 
     def close(self) -> None:
         """Close all kept connections."""
-        self._adapter.close()
+        self._connections.close()
 
-    def _begin(self, request: HttpRequest) -> Exchange:
+    def _begin(self, request: HttpRequest, place: Place) -> Exchange:
         return Exchange(
-            host=urlsplit(request.url).hostname or "",
+            host=place.name,
             policy=self._policy,
             lookup=self._lookup,
             connect_timeout=min(request.connect_timeout, request.deadline),
@@ -199,29 +216,63 @@ class HttpClient:
             may_send=self._may_send,
         )
 
-    def _carry_out(self, prepared: requests.PreparedRequest, exchange: Exchange, max_body: int) -> HttpAnswer:
-        response = self._adapter.send(prepared, stream=True, timeout=exchange.read_timeout)
+
+@dataclass(slots=True)
+class _Reading:
+    """An answer whose body is being read, `limit` bytes of it at most."""
+
+    response: http.client.HTTPResponse
+    exchange: Exchange
+    limit: int
+    is_complete: bool = False
+
+    def whole(self) -> bytes:
+        """The whole body; of an error's, which only people read, whatever came."""
+        body = bytearray()
         try:
-            body = _read_body(response, exchange, max_body)
-        except BaseException:
-            response.raw.close()
-            raise
-        elapsed = time.monotonic() - exchange.started
-        return HttpAnswer(response.status_code, response.headers, body, elapsed)
+            for piece in self.pieces():
+                body += piece
+        except (HttpFailure, urllib3.exceptions.HTTPError, http.client.HTTPException):
+            if self.response.status < 400:
+                raise
+            return bytes(body[: self.limit])
+        return bytes(body)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body piece by piece."""
+        size = 0
+        for piece in _raw_pieces(self.response):
+            size += len(piece)
+            if size > self.limit:
+                raise self.exchange.failure(
+                    "body_too_large", f"{self.exchange.host} answered with more than {self.limit} bytes."
+                )
+            yield piece
+        self.is_complete = True
 
 
-def _prepare(request: HttpRequest) -> requests.PreparedRequest:
-    _check_url(request.url)
-    headers = {"User-Agent": USER_AGENT, **request.headers, "Accept-Encoding": "identity"}
-    prepared = requests.PreparedRequest()
+class Place(NamedTuple):
+    """An address taken apart; `name` is its host as it was written."""
+
+    name: str
+    origin: Origin
+    target: str
+
+
+class Prepared(NamedTuple):
+    """A request as it goes onto the wire."""
+
+    place: Place
+    target: str
+    headers: dict[str, str]
+    body: bytes | Content | None
+
+
+def _prepare(request: HttpRequest) -> Prepared:
     try:
-        prepared.prepare_method(request.method)
-        prepared.url = _whole_url(request.url, tuple(request.params.items()))
-        prepared.prepare_headers(headers)
-        prepared.prepare_body(_data(request), None, request.json)
-        if request.auth:
-            prepared.prepare_auth(request.auth)
-        return prepared
+        place = _place(request.url, tuple(request.params.items()))
+        body = _body(request)
+        return Prepared(place, place.target, _headers(request, body), body)
     except requests.exceptions.InvalidURL:
         raise _bad_url("its host name is not valid") from None
     except (requests.RequestException, ValueError, TypeError):
@@ -231,21 +282,65 @@ def _prepare(request: HttpRequest) -> requests.PreparedRequest:
 
 
 @lru_cache(maxsize=URLS_KEPT)
-def _whole_url(url: str, params: tuple[tuple[str, str], ...]) -> str | None:
-    """The address as it is asked for. Tickets are mostly created at the same few ones."""
+def _place(url: str, params: tuple[tuple[str, str], ...]) -> Place:
+    """Where an address leads. Tickets are mostly created at the same few ones."""
+    name = _checked_host(url)
     prepared = requests.PreparedRequest()
     prepared.prepare_url(url, dict(params))
-    return prepared.url
+    parts = urlsplit(str(prepared.url))
+    secure = parts.scheme == "https"
+    port = parts.port or (http.client.HTTPS_PORT if secure else http.client.HTTP_PORT)
+    return Place(name, Origin(secure, parts.hostname or "", port), prepared.path_url)
 
 
-def _data(request: HttpRequest) -> Any:
+def _headers(request: HttpRequest, body: bytes | Content | None) -> dict[str, str]:
+    """Names ignore case: of two that differ in nothing else, the later one counts."""
+    given = {"User-Agent": USER_AGENT, **request.headers, "Accept-Encoding": "identity"}
+    if request.auth:
+        login = ":".join(request.auth).encode("latin-1")
+        given["Authorization"] = f"Basic {b64encode(login).decode()}"
+    if body is not None or request.method not in {"GET", "HEAD"}:
+        given["Content-Length"] = str(len(body or b""))
+    headers: dict[str, tuple[str, str]] = {}
+    for name, value in given.items():
+        check_header_validity((name, value))
+        headers[name.lower()] = (name, value)
+    if request.json is not None:
+        headers.setdefault("content-type", ("Content-Type", "application/json"))
+    return dict(headers.values())
+
+
+def _headers_in(response: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
+    """The headers of an answer; what stands in several of the same name is one list."""
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in response.getheaders():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _body(request: HttpRequest) -> bytes | Content | None:
     if request.content is not None:
-        # Without a single byte, requests would announce a body of unknown length.
-        return request.content if request.content.length else b""
-    return request.body.encode() if isinstance(request.body, str) else request.body
+        return request.content if request.content.length else None
+    if request.body:
+        return request.body.encode() if isinstance(request.body, str) else request.body
+    return _write_json(request.json).encode() if request.json is not None else None
 
 
-def _check_url(url: str) -> None:
+def _raw_pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The body as it arrives, unpacked where somebody packed it unasked."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        told = dict(response.headers.items())
+        packed = urllib3.HTTPResponse(response, told, original_response=response, preload_content=False)
+        yield from packed.stream(_CHUNK, decode_content=True)
+        return
+    while piece := response.read(_CHUNK):
+        yield piece
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+
+
+def _checked_host(url: str) -> str:
+    """The host's name. Raises HttpFailure."""
     try:
         parts = urlsplit(url)
         complete = bool(parts.hostname) and parts.port != 0
@@ -257,36 +352,11 @@ def _check_url(url: str) -> None:
         raise _bad_url("it names no host or no valid port")
     if "@" in parts.netloc:
         raise _bad_url("it holds a user name; credentials belong into the endpoint's own fields")
+    return parts.hostname or ""
 
 
 def _bad_url(why: str) -> HttpFailure:
     return HttpFailure(Phase.CONNECT, "bad_url", f"The address cannot be used: {why}. Correct the base URL.")
-
-
-def _read_body(response: requests.Response, exchange: Exchange, limit: int) -> bytes:
-    """The whole body up to the limit; of an error's body, which only people read, whatever came."""
-    body = bytearray()
-    try:
-        for piece in _pieces(response, exchange, limit):
-            body += piece
-    except (HttpFailure, urllib3.exceptions.HTTPError, http.client.HTTPException):
-        if response.status_code < 400:
-            raise
-        response.raw.close()
-        return bytes(body[:limit])
-    response.raw.release_conn()
-    return bytes(body)
-
-
-def _pieces(response: requests.Response, exchange: Exchange, limit: int) -> Iterator[bytes]:
-    size = 0
-    for piece in response.raw.stream(_CHUNK, decode_content=True):
-        size += len(piece)
-        if size > limit:
-            raise exchange.failure(
-                "body_too_large", f"{exchange.host} answered with more than {limit} bytes."
-            )
-        yield piece
 
 
 def _refuse_constant(name: str) -> Any:

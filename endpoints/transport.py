@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+import http.client
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import certifi
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import wait_for_read
 
 from endpoints.network import Address, BlockedAddress, Lookup, NetworkPolicy, resolve
 from endpoints.outcomes import Phase
@@ -26,10 +25,6 @@ CONNECTIONS_PER_HOST = 64
 MAX_IDLE = 4.0
 # What fits goes out as one packet; two would wake the target twice, and the second may wait for an answer.
 GATHERED_BYTES = 32 * 1024
-
-# urllib3 writes whole URLs, whose query may hold an API key.
-for _name in ("connection", "connectionpool", "response", "util.retry"):
-    logging.getLogger(f"urllib3.{_name}").addFilter(lambda record: False)
 
 
 class HttpFailure(Exception):
@@ -121,7 +116,7 @@ class Exchange:
         return self.failure("bad_answer", f"{self.host} answered with something that is not valid HTTP.")
 
 
-# Sockets and connections are made deep inside urllib3; each exchange happens in one thread from end to end.
+# Sockets are used deep inside http.client; each exchange happens in one thread from end to end.
 current_exchange: ContextVar[Exchange] = ContextVar("exchange")
 
 
@@ -154,7 +149,7 @@ class _TimedSocket(socket.socket):
         except TimeoutError:
             raise exchange.timed_out() from None
         except (BrokenPipeError, ConnectionResetError):
-            raise  # urllib3 still reads the answer that may have come before the end
+            raise  # the answer may have come before the end: it is still read
         except OSError:
             raise exchange.reset() from None
         exchange.bytes_sent += count
@@ -170,27 +165,56 @@ class _TimedTlsSocket(_TimedSocket, ssl.SSLSocket):
     """The same over TLS."""
 
 
-class _Connection(HTTPConnection):
+class Origin(NamedTuple):
+    """Where a connection leads; `host` as a resolver takes it."""
+
+    secure: bool
+    host: str
+    port: int
+
+
+class Connection(http.client.HTTPConnection):
     """Dials only addresses that the policy allows; sends head and small body of a request in one piece."""
 
     last_used = 0.0
     _gathered: bytearray | None = None
 
-    def _new_conn(self) -> socket.socket:
-        return _dial(current_exchange.get(), self._dns_host, self.port or self.default_port)
+    def __init__(self, origin: Origin) -> None:
+        super().__init__(origin.host.rstrip("."), origin.port)
+        self.origin = origin
+
+    def connect(self) -> None:
+        """Open the socket. Raises HttpFailure."""
+        self.sock = _dial(current_exchange.get(), self.origin.host, self.origin.port)
 
     @property
     def is_connected(self) -> bool:
-        return time.monotonic() - self.last_used < MAX_IDLE and super().is_connected
+        """Whether it was used a moment ago and its other end has neither closed it nor said anything."""
+        fresh = self.sock is not None and time.monotonic() - self.last_used < MAX_IDLE
+        return fresh and not wait_for_read(self.sock, 0.0)
+
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: Any
+    ) -> http.client.HTTPResponse:
+        """Send a request and read the head of its answer; the body is the caller's to read."""
+        try:
+            self.request(method, target, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the answer may have come before the end
+        else:
+            current_exchange.get().sent_whole = True
+        answer = self.getresponse()
+        self.last_used = time.monotonic()
+        return answer
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send a whole request."""
         self._gathered = bytearray()
         try:
             super().request(*args, **kwargs)
             self._send_gathered()
         finally:
             self._gathered = None
-        current_exchange.get().sent_whole = True
 
     def send(self, data: Any) -> None:
         """Keep what is small until the request is complete."""
@@ -208,19 +232,21 @@ class _Connection(HTTPConnection):
         if gathered:
             super().send(bytes(gathered))
 
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        response = super().getresponse()
-        self.last_used = time.monotonic()
-        return response
 
-
-class _TlsConnection(_Connection, HTTPSConnection):
+class TlsConnection(Connection):
     """The same over TLS; a failed handshake is told apart from everything later."""
 
+    def __init__(self, origin: Origin, context: ssl.SSLContext) -> None:
+        super().__init__(origin)
+        self.default_port = http.client.HTTPS_PORT
+        self._context = context
+
     def connect(self) -> None:
+        """Open the socket and agree on the encryption. Raises HttpFailure."""
         exchange = current_exchange.get()
+        Connection.connect(self)
         try:
-            super().connect()
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
         except TimeoutError:
             raise exchange.connect_timed_out() from None
         except ssl.SSLCertVerificationError as error:
@@ -233,31 +259,52 @@ class _TlsConnection(_Connection, HTTPSConnection):
             ) from None
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
-
-
-class GuardedAdapter(HTTPAdapter):
-    """The requests adapter with our connections, one TLS context made once, and no retries."""
+class Connections:
+    """Kept connections, shared by any number of threads; of those that lead to one place, the one used last
+    goes first."""
 
     def __init__(self, ca_file: str) -> None:
         self._context = _tls_context(ca_file)
-        super().__init__(pool_connections=HOSTS_KEPT, pool_maxsize=CONNECTIONS_PER_HOST, max_retries=0)
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, list[Connection]] = {}
+        weakref.finalize(self, _close_all, self._idle)  # a client that is forgotten leaves no socket open
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+    def take(self, origin: Origin) -> Connection:
+        """A kept connection that still stands, or a new one, which opens when something is sent."""
+        while (kept := self._pop(origin)) is not None:
+            if kept.is_connected:
+                return kept
+            kept.close()
+        return TlsConnection(origin, self._context) if origin.secure else Connection(origin)
 
-    def request_url(self, request: Any, proxies: Any) -> str:
-        """The path alone: there are no proxies to ask for."""
-        return str(request.path_url)
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        with self._lock:
+            # Put at the end anew: what comes first has not been asked for longest.
+            idle = self._idle[connection.origin] = self._idle.pop(connection.origin, [])
+            idle.append(connection)
+            surplus = idle[:-CONNECTIONS_PER_HOST]
+            del idle[:-CONNECTIONS_PER_HOST]
+            if len(self._idle) > HOSTS_KEPT:
+                surplus += self._idle.pop(next(iter(self._idle)))
+        for one in surplus:
+            one.close()
 
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing to add: the context already demands and knows what to trust."""
+    def close(self) -> None:
+        """Close all that are kept."""
+        with self._lock:
+            _close_all(self._idle)
+
+    def _pop(self, origin: Origin) -> Connection | None:
+        with self._lock:
+            idle = self._idle.get(origin)
+            return idle.pop() if idle else None
+
+
+def _close_all(kept: dict[Origin, list[Connection]]) -> None:
+    while kept:
+        for connection in kept.popitem()[1]:
+            connection.close()
 
 
 def _dial(exchange: Exchange, host: str, port: int) -> socket.socket:
@@ -313,6 +360,7 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
     context.load_verify_locations(certifi.where())
     if ca_file:
         context.load_verify_locations(ca_file)
+    context.set_alpn_protocols(["http/1.1"])
     context.sslsocket_class = _TimedTlsSocket
     return context
 

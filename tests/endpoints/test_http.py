@@ -375,7 +375,7 @@ def test_kept_connection_refusing_first_byte_is_not_sent(
         reset(connection)
 
     # The reset arrives between the pool's look at the connection and the first write.
-    monkeypatch.setattr(transport._Connection, "is_connected", True)
+    monkeypatch.setattr(transport.Connection, "is_connected", True)
     with serve(script) as wire:
         client.send(get(wire.url()))
         time.sleep(0.1)
