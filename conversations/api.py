@@ -23,7 +23,7 @@ from conversations.models import Message
 from conversations.multipart import Upload, first_file, is_multipart
 from conversations.problems import attachment_too_large, length_required, malformed, message_too_large
 from conversations.receiver import TOKEN_PARAMETER, Caller
-from conversations.request_body import check_encoding, declared_length, pieces, read_whole
+from conversations.request_body import check_encoding, declared_length, exactly, pieces, read_whole
 from endpoints.models import Endpoint
 from oneio.access import of_endpoint
 
@@ -50,7 +50,7 @@ ERRORS = {
     for status, description in {
         400: "Malformed; recorded as a faulty message where a Response ID comes with it.",
         401: "Unknown credentials, or credentials of the other environment.",
-        411: "A bare file without Content-Length.",
+        411: "A bare file without Content-Length and size.",
         413: "Too large.",
         415: "A format that is not read.",
         422: "The Idempotency-Key was used for a different message.",
@@ -131,6 +131,7 @@ class Attachments(ReceiverView):
             OpenApiParameter("entity_type", required=True, description="As in the endpoint's entity types."),
             OpenApiParameter("external_id", required=True, description="Your own id of the ticket."),
             OpenApiParameter("file_name", description="May be left out where the form names the file."),
+            OpenApiParameter("size", int, description="Bytes; for a bare file without Content-Length."),
             IDEMPOTENCY_KEY,
         ],
         request={
@@ -198,7 +199,8 @@ def check_file_length(request: Request) -> None:
     The web server ends a broken body as if it were complete. A form has an end mark, a bare file has not.
     """
     limit, length = settings.ATTACHMENT_MAX_BYTES, declared_length(request._request)
-    if length is None and not is_multipart(request.META.get("CONTENT_TYPE") or ""):
+    told = length is not None or bool(request.query_params.get("size"))
+    if not told and not is_multipart(request.META.get("CONTENT_TYPE") or ""):
         raise length_required()
     if (length or 0) > limit + FORM_BYTES:
         raise attachment_too_large(limit)
@@ -214,7 +216,15 @@ def incoming_file(request: Request) -> IncomingFile:
     name = plain_file_name(request.query_params.get("file_name") or upload.file_name)
     if not name:
         raise Malformed("The parameter file_name is missing, and no name came with the file.")
-    return IncomingFile(entity_type, external_id, name, upload.content_type, upload.pieces)
+    content = exactly(_size(request), upload.pieces)
+    return IncomingFile(entity_type, external_id, name, upload.content_type, content)
+
+
+def _size(request: Request) -> int | None:
+    text = request.query_params.get("size", "")
+    if text and not (text.isascii() and text.isdecimal()):
+        raise Malformed("The parameter size is not a number of bytes.")
+    return int(text) if text else None
 
 
 def _parameter(request: Request, name: str, length: int) -> str:

@@ -95,8 +95,8 @@ def length_required() -> Problem:
     """411 for a file of which nobody could tell whether all of it arrived."""
     return Problem(
         411, "length_required",
-        "A file sent without Content-Length could break off unnoticed, so it is not taken.",
-        "Send the header Content-Length, or send the file as a form (multipart/form-data).",
+        "A file sent without its length could break off unnoticed, so it is not taken.",
+        "Send the header Content-Length or the parameter size, or a form (multipart/form-data).",
         {"Connection": "close"},
     )  # fmt: skip
 

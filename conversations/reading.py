@@ -28,6 +28,11 @@ def read(message: Message, adapter: Adapter) -> CanonicalMessage:
     )
 
 
+def is_test(message: Message) -> bool:
+    """Whether its sender only tries the connection: `?test=true` stands in the address it was posted to."""
+    return str(message.body.parameters.get("test", "")).lower() == "true"
+
+
 def _attachment(content: Any, endpoint: EndpointConfig) -> CanonicalMessage:
     """A file that was posted by itself: it belongs to a ticket, and tells nothing else about it."""
     entity = endpoint.entity(content["entity_type"]) or endpoint.entity_selected_by(content["entity_type"])

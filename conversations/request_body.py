@@ -47,6 +47,16 @@ def pieces(request: HttpRequest) -> Iterator[bytes]:
         raise incomplete()
 
 
+def exactly(size: int | None, content: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces; where `size` is given, Problem is raised unless they are as many bytes together."""
+    left = size or 0
+    for piece in content:
+        left -= len(piece)
+        yield piece
+    if size is not None and left:
+        raise incomplete()
+
+
 def declared_length(request: HttpRequest) -> int | None:
     """What Content-Length says; None where it is absent, as with a chunked body."""
     text = request.META.get("CONTENT_LENGTH") or ""

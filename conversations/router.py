@@ -32,7 +32,7 @@ from conversations.models import (
 from conversations.participation import Tickets, state_of
 from conversations.planning import Plans
 from conversations.queue import InboxClaim, LeaseLost
-from conversations.reading import read
+from conversations.reading import is_test, read
 from endpoints.adapters.base import Adapter, Unreadable
 from endpoints.canonical import (
     CanonicalMessage,
@@ -199,6 +199,9 @@ class Batch:
                 self._end(message, MessageState.FAULTY, "unreadable", str(problem))
                 continue
             self._note(message, canonical)
+            if is_test(message):
+                self._end(message, MessageState.TEST, "asked_for")
+                continue
             readable.append((message, canonical))
         return readable
 

@@ -39,6 +39,7 @@ RANKS = ["none", "viewer", "operator", "integrator", "administrator", "superuser
 # Who may do it at least, where the pattern of Django's own pages does not say so.
 MINIMUM = {
     "endpoints_endpoint_generate_password": "integrator",
+    "endpoints_endpoint_package": "integrator",
     "endpoints_endpoint_test_connection": "integrator",
     "endpoints_endpoint_test_credentials": "integrator",
     "endpoints_endpoint_suspend": "operator",

@@ -23,7 +23,7 @@ def of_endpoint(request: HttpRequest, endpoint: Endpoint) -> Evidence:
         waiting=counted["number"],
         oldest=counted["oldest"],
         heard=told.exists(),
-        ticket=told.exclude(number="").exists(),
+        ticket=told.exclude(number="").exclude(state=MessageState.TEST).exists(),
         routed=told.filter(state=MessageState.ROUTED).exists(),
     )
 

@@ -241,6 +241,39 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where and as whom a system posts to us; never the password, which only the person knows."""
+
+    root: str
+    """The address without its last part, such as https://oneio.example.com/qa/api/v1."""
+    username: str
+
+    @property
+    def messages(self) -> str:
+        """Where tickets are posted."""
+        return f"{self.root}/messages"
+
+    @property
+    def test(self) -> str:
+        """Where a message is posted that only tries the connection: it is taken in, and nothing follows."""
+        return f"{self.messages}?test=true"
+
+    @property
+    def files(self) -> str:
+        """Where files are posted."""
+        return f"{self.root}/attachments"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A file to be loaded into a system, after which it can post to us."""
+
+    file_name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A step of a system's own set-up, after which it posts to us; `ticket`: only a real ticket proves it."""
 
@@ -277,6 +310,8 @@ class Adapter(ABC):
         Arrival("It reaches us", "Let it post to the receiver address, then change a ticket there."),
     )
     """What is to be done at the system so that it posts to us."""
+    package_label: ClassVar[str] = ""
+    """What the system calls the file of `package`, empty where there is none."""
     address_goes_to: ClassVar[str] = "Address"
     """What the system calls the place where our receiver address is entered."""
 
@@ -287,9 +322,13 @@ class Adapter(ABC):
     def read(self, received: Received) -> CanonicalMessage:
         """Native to canonical. Raises Unreadable."""
 
-    @abstractmethod
     def sample(self) -> Mapping[str, Any]:
-        """The body of a first message to try the connection with; `read` understands it."""
+        """The body of a first message to try the connection with, such as `read` understands."""
+        return {}
+
+    def package(self, receiver: Receiver, now: datetime) -> Package:
+        """The file that brings the system what posts to `receiver`."""
+        raise TypeError(f"{self.label} does not declare that there is such a file.")
 
     @abstractmethod
     def render(self, command: Command) -> Plan:

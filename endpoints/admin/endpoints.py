@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from endpoints import gates, outbound_secrets, receiver_logins
 from endpoints.adapters import ADAPTERS
@@ -121,7 +121,12 @@ class EndpointAdmin(EnvironmentAdmin):
             self.admin_site.admin_view(self.generate_password),
             name="endpoints_endpoint_generate_password",
         )
-        return [generate, *own, *super().get_urls()]
+        package = path(
+            "<int:pk>/package/",
+            self.admin_site.admin_view(require_GET(self.package)),
+            name="endpoints_endpoint_package",
+        )
+        return [generate, package, *own, *super().get_urls()]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """First the type, then its form."""
@@ -221,14 +226,34 @@ class EndpointAdmin(EnvironmentAdmin):
         answer["Cache-Control"] = "no-store"
         return answer
 
-    def do(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-        """One of the buttons above the form."""
-        needed = Permission.INTEGRATE if verb.startswith("test") else Permission.OPERATE
+    def package(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The file to load into the system so that it posts to us, as a download."""
+        endpoint = self._found(request, pk, Permission.INTEGRATE)
+        if not setup.package_label(endpoint):
+            raise Http404
+        if not endpoint.receiver_logins.exists():
+            said = "Choose Generate password below and save first: the username goes into the file."
+            messages.warning(request, said)
+            return HttpResponseRedirect(reverse("admin:endpoints_endpoint_change", args=[pk]))
+        package = setup.package(endpoint, timezone.now())
+        return HttpResponse(
+            package.content,
+            content_type=package.content_type,
+            headers={"Content-Disposition": f'attachment; filename="{package.file_name}"'},
+        )
+
+    def _found(self, request: HttpRequest, pk: int, needed: Permission) -> Endpoint:
         endpoint = access.readable(request.user, Endpoint).select_related("gate").filter(pk=pk).first()
         if endpoint is None:
             raise Http404
         if not may(request, needed, endpoint):
             raise PermissionDenied
+        return endpoint
+
+    def do(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+        """One of the buttons above the form."""
+        needed = Permission.INTEGRATE if verb.startswith("test") else Permission.OPERATE
+        endpoint = self._found(request, pk, needed)
         if verb.startswith("test"):
             finding = checks.reach(endpoint) if verb == "test-connection" else checks.log_in(endpoint)
             if verb == "test-credentials" and finding.good:
@@ -279,6 +304,7 @@ class EndpointAdmin(EnvironmentAdmin):
             "steps": steps,
             "left": sum(not step.done for step in steps),
             "sample": setup.sample(endpoint),
+            "package_label": setup.package_label(endpoint),
             "changes": decisions_on(endpoint)[:CHANGES_SHOWN],
             "mark": gate_words.mark(endpoint),
             "chip": gate_words.chip(endpoint, timezone.now()),

@@ -13,12 +13,14 @@ from django.http import HttpRequest
 
 from endpoints import configs
 from endpoints.adapters import ADAPTERS
+from endpoints.adapters.base import Package, Receiver
 from endpoints.admin import gate_words
 from endpoints.models import Endpoint
 from oneio.admin.base import decisions_on
 
 ACCEPTED = "Tested the credentials: accepted"
 """How a test of the credentials that went well is noted; a step is ticked by it."""
+NO_USERNAME = "USERNAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +79,39 @@ def steps(endpoint: Endpoint, seen: Evidence) -> list[Step]:
 
 def sample(endpoint: Endpoint) -> dict[str, str]:
     """A first message to send, as a command and as fields to copy."""
-    login = endpoint.receiver_logins.filter(valid_until=None).first()
-    address = f"{settings.PUBLIC_URL}{endpoint.environment.receiver_path}"
-    adapter = configs.without_secrets(endpoint)
+    receiver, adapter = receiver_of(endpoint), configs.without_secrets(endpoint)
     body = json.dumps(adapter.sample())
-    username = login.username if login else "USERNAME"
     return {
-        "address": address,
+        "address": receiver.messages,
         "address_goes_to": adapter.address_goes_to,
-        "username": username,
+        "username": receiver.username,
         "body": body,
         "curl": "\n".join(
             [
-                f"curl -u {shlex.quote(f'{username}:PASSWORD')} \\",
+                f"curl -u {shlex.quote(f'{receiver.username}:PASSWORD')} \\",
                 "  -H 'Content-Type: application/json' \\",
                 f"  -d {shlex.quote(body)} \\",
-                f"  {address}",
+                f"  {shlex.quote(receiver.test)}",
             ]
         ),
     }
+
+
+def package_label(endpoint: Endpoint) -> str:
+    """What the system calls the file that makes it post to us; empty where there is none."""
+    return ADAPTERS[endpoint.kind].package_label
+
+
+def package(endpoint: Endpoint, now: datetime) -> Package:
+    """The file that makes the system of this endpoint post to us."""
+    return configs.without_secrets(endpoint).package(receiver_of(endpoint), now)
+
+
+def receiver_of(endpoint: Endpoint) -> Receiver:
+    """Where and as whom the system of this endpoint posts to us."""
+    login = endpoint.receiver_logins.filter(valid_until=None).first()
+    address = f"{settings.PUBLIC_URL}{endpoint.environment.receiver_path}"
+    return Receiver(address.removesuffix("/messages"), login.username if login else NO_USERNAME)
 
 
 def _logs_in(endpoint: Endpoint) -> bool:

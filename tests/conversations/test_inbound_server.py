@@ -108,6 +108,18 @@ def test_20_mib_form_without_length_streams_too(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "status"), [("2097152", 202), ("2097153", 400), ("2097151", 400), ("x", 400)]
+)
+def test_file_without_length_must_have_the_size_told(server: Server, size: str, status: int) -> None:
+    address = f"{server.url}{ATTACHMENTS}&size={size}"
+
+    answer = requests.post(address, data=repeat(PIECE, 2), auth=Sender().auth, timeout=60)
+
+    assert answer.status_code == status, answer.text
+    assert [file.size for file in Attachment.objects.all()] == [2097152] * (status == 202)
+
+
+@pytest.mark.parametrize(
     ("framing", "start"), [("Content-Length: 9000000", b""), ("Transfer-Encoding: chunked", b"200000\r\n")]
 )
 def test_broken_connection_leaves_no_file(server: Server, framing: str, start: bytes) -> None:

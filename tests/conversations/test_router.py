@@ -207,6 +207,28 @@ def test_unreadable_message_is_faulty_with_a_reason(place: Office) -> None:
     assert message.body.problem == "The message has no id. Send one."
 
 
+@pytest.mark.parametrize(("told", "state"), [("true", "test"), ("TRUE", "test"), ("false", "routed")])
+def test_test_message_is_read_and_seen_by_no_rule(place: Office, told: str, state: str) -> None:
+    place.rule()
+    raw = b'{"id": "a", "operation": "create", "title": "Down"}'
+    message = make_message(place.source, raw, body={"parameters": {"test": told}})
+
+    place.route()
+
+    message.refresh_from_db()
+    assert (message.state, message.external_id) == (state, "a")
+    assert (message.conversation is None) == (state == "test")
+
+
+def test_test_message_that_cannot_be_read_says_why(place: Office) -> None:
+    message = make_message(place.source, b'{"title": "no id"}', body={"parameters": {"test": "true"}})
+
+    place.route()
+
+    message.refresh_from_db()
+    assert (message.state, message.body.problem) == ("faulty", "The message has no id. Send one.")
+
+
 def test_message_that_breaks_its_adapter_is_held_alone(place: Office) -> None:
     place.rule()
     for ticket in ("a", "b"):

@@ -92,6 +92,46 @@ def test_sample_can_be_read_by_its_endpoint(kind: str) -> None:
     assert (message.entity_type, bool(message.external_id)) == ("incident", True)
 
 
+def test_test_message_is_heard_but_no_ticket() -> None:
+    endpoint = make_endpoint("servicenow")
+
+    make_message(endpoint, number="INC0012", state="test")
+
+    assert "4 of 5 steps left" in page_of(endpoint)
+
+
+def test_update_set_is_made_for_the_endpoint() -> None:
+    endpoint = make_endpoint("servicenow")
+    login, _ = make_receiver_login(endpoint)
+    client = signed_in("integrator", endpoint.environment)
+
+    answer = client.get(f"/admin/endpoints/endpoint/{endpoint.pk}/package/")
+
+    assert answer["Content-Disposition"] == 'attachment; filename="oneio-update-set.xml"'
+    assert f"&lt;username&gt;{login.username}&lt;/username&gt;" in answer.content.decode()
+    assert endpoint.environment.receiver_path in answer.content.decode()
+    assert "Download the update set" in page_of(endpoint)
+
+
+def test_update_set_needs_a_login_first() -> None:
+    endpoint = make_endpoint("servicenow")
+    client = signed_in("integrator", endpoint.environment)
+
+    answer = client.get(f"/admin/endpoints/endpoint/{endpoint.pk}/package/", follow=True)
+
+    assert "Choose Generate password below" in answer.content.decode()
+
+
+def test_system_without_such_a_file_offers_none() -> None:
+    endpoint = make_endpoint("jira")
+    client = signed_in("integrator", endpoint.environment)
+
+    answer = client.get(f"/admin/endpoints/endpoint/{endpoint.pk}/package/")
+
+    assert answer.status_code == 404
+    assert "Download the" not in page_of(endpoint)
+
+
 def test_page_tells_what_waits() -> None:
     endpoint = make_endpoint("jira")
     source = make_endpoint(environment=endpoint.environment)

@@ -16,9 +16,11 @@ from endpoints.adapters.base import (
     EndpointConfig,
     EntityConfig,
     FieldDescription,
+    Package,
     Plan,
     Question,
     Received,
+    Receiver,
     Setting,
     Step,
     Token,
@@ -26,6 +28,7 @@ from endpoints.adapters.base import (
 from endpoints.adapters.exchange import Progress, Speaker
 from endpoints.adapters.servicenow import fields, files, finding, lookup, oauth, reading, rendering
 from endpoints.adapters.servicenow.rendering import READ_QUERY, TABLE_API
+from endpoints.adapters.servicenow.update_set import update_set
 from endpoints.canonical import Attachment, Attributes, CanonicalMessage, EntityKind
 from endpoints.http import HttpClient
 from endpoints.outcomes import Found, Outcome, RemoteItem, Verification
@@ -81,15 +84,18 @@ class ServiceNowAdapter(Adapter):
     arrivals = (
         Arrival(
             "Its REST message reaches us",
-            "Make the REST message with the values under Sample message, and choose Test in ServiceNow.",
+            "Import the update set, enter the password in its Basic auth profile “oneio receiver”, and "
+            "choose Test in the HTTP method Test of the REST message oneio.",
         ),
         Arrival(
             "Its business rule sends tickets",
-            "Paste the business rule of the guide, then save an incident that it is for.",
+            "In the business rule “oneio: post incident” say which tickets take part, tick Active, then save "
+            "such a ticket.",
             ticket=True,
         ),
     )
     address_goes_to = "REST message: endpoint"
+    package_label = "update set"
 
     def __init__(self, endpoint: EndpointConfig) -> None:
         super().__init__(endpoint)
@@ -102,6 +108,10 @@ class ServiceNowAdapter(Adapter):
     def sample(self) -> Mapping[str, Any]:
         """What a REST message's Test sends: a record without a number, so no ticket."""
         return reading.sample(self.endpoint)
+
+    def package(self, receiver: Receiver, now: datetime) -> Package:
+        """An update set with REST message, script include and business rules."""
+        return update_set(self.endpoint, receiver, now)
 
     def render(self, command: Command) -> Plan:
         """One Table API request: POST for a create, PATCH for everything else; or an upload."""

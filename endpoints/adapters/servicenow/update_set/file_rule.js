@@ -1,0 +1,3 @@
+(function executeRule(current, previous) {
+    new OneioClient().postFile(current);
+})(current, previous);
