@@ -1,13 +1,27 @@
-"""The incident that the benchmarks send: 2 KB of JSON, told apart by its reference."""
+"""The incident that the benchmarks send: 2 KB of JSON, told apart by its reference.
+
+Its description differs from ticket to ticket and repeats itself no more than what people write.
+"""
 
 from __future__ import annotations
 
 import json
+import random
+import zlib
 from typing import Any
 
 SIZE = 2048
 """Bytes of one message."""
-_SENTENCE = "The uplink of the core switch in building 4 drops for about ten seconds every few minutes. "
+_STORY = """
+the uplink of core switch in building drops for about ten seconds every few minutes and then comes back by
+itself users on second floor cannot reach shared drives or print while it is gone we saw this first after last
+night's maintenance window when firmware was updated log shows many lines like port flapping detected on
+interface restarting spanning tree nobody changed cables but an electrician worked near rack yesterday please
+check optics replace module if needed call Jonas at reception before you enter server room because alarm stays
+armed until eight workaround: move laptops to wireless network which runs over another line so far four teams
+are affected including payroll who must finish today at noon
+"""
+_TEXT = " ".join(random.Random(4711).choices(_STORY.split(), k=20_000))
 
 
 def reference(ticket: str, sequence: int) -> str:
@@ -26,7 +40,8 @@ def body(ticket: str, sequence: int) -> bytes:
     document = _document(ticket, sequence)
     document["ticket"]["description"] = ""
     missing = SIZE - len(json.dumps(document))
-    document["ticket"]["description"] = (_SENTENCE * (missing // len(_SENTENCE) + 1))[: max(missing, 0)]
+    start = zlib.crc32(ticket.encode()) % (len(_TEXT) - SIZE)
+    document["ticket"]["description"] = _TEXT[start : start + max(missing, 0)]
     return json.dumps(document).encode()
 
 

@@ -2,7 +2,8 @@
 
 A ring of key encryption keys (settings) wraps one data key per organization (database). A ciphertext is
 `version | data key id | nonce | AES-256-GCM`, and is bound to its organization, table, column and
-primary key, so that a value copied to another place refuses to open.
+primary key, so that a value copied to another place refuses to open. The version, which says whether the
+value was deflated first, is bound with them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import zlib
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +24,10 @@ from django.db import transaction
 
 from oneio.randomness import random_bytes
 
-VERSION = 1
+AS_IT_IS, DEFLATED = 1, 2
+# Below this there is nothing to gain. With zlib's usual window most of the time would go into laying it out.
+WORTH_DEFLATING = 256
+WINDOW_BITS, MEMORY_LEVEL = 13, 5
 KEY_BYTES = 32
 NONCE_BYTES = 12
 _HEADER_BYTES = 1 + 8 + NONCE_BYTES
@@ -46,27 +51,31 @@ class Place:
         return f"{self.organization_id}|{self.table}|{self.column}|{self.primary_key}".encode()
 
 
-def encrypt(plaintext: bytes, place: Place) -> bytes:
-    """Seal `plaintext` for `place` with the organization's active data key."""
+def encrypt(plaintext: bytes, place: Place, *, deflate: bool = False) -> bytes:
+    """Seal `plaintext` for `place` with the organization's active data key; `deflate`: it is text, which is
+    stored in less room where that is worth it."""
+    version, content = AS_IT_IS, plaintext
+    if deflate and len(plaintext) >= WORTH_DEFLATING:
+        version, content = DEFLATED, _deflated(plaintext)
     key_id, cipher = _active_key(place.organization_id)
     nonce = random_bytes(NONCE_BYTES)
-    header = bytes([VERSION]) + key_id.to_bytes(8) + nonce
-    return header + cipher.encrypt(nonce, plaintext, place.associated_data())
+    header = bytes([version]) + key_id.to_bytes(8) + nonce
+    return header + cipher.encrypt(nonce, content, _authenticated(place, version))
 
 
 def decrypt(envelope: bytes, place: Place) -> bytes:
     """Open what `encrypt` sealed for the same place. Raises Undecryptable."""
-    if len(envelope) < _HEADER_BYTES or envelope[0] != VERSION:
+    if len(envelope) < _HEADER_BYTES or envelope[0] not in (AS_IT_IS, DEFLATED):
         raise Undecryptable(f"{place.table}.{place.column} holds no value of a known format.")
-    key_id, nonce = int.from_bytes(envelope[1:9]), envelope[9:_HEADER_BYTES]
+    version, key_id, nonce = envelope[0], int.from_bytes(envelope[1:9]), envelope[9:_HEADER_BYTES]
+    cipher = _key(key_id, place.organization_id)
     try:
-        return _key(key_id, place.organization_id).decrypt(
-            nonce, envelope[_HEADER_BYTES:], place.associated_data()
-        )
+        content = cipher.decrypt(nonce, envelope[_HEADER_BYTES:], _authenticated(place, version))
     except InvalidTag:
         raise Undecryptable(
             f"{place.table}.{place.column} of row {place.primary_key} was moved or changed outside oneio."
         ) from None
+    return zlib.decompress(content, -WINDOW_BITS) if version == DEFLATED else content
 
 
 def keyed_hash(purpose: str, *parts: object) -> bytes:
@@ -110,6 +119,15 @@ def forget_keys() -> None:
     _key.cache_clear()
 
 
+def _authenticated(place: Place, version: int) -> bytes:
+    return place.associated_data() + (b"|deflated" if version == DEFLATED else b"")
+
+
+def _deflated(plaintext: bytes) -> bytes:
+    packer = zlib.compressobj(zlib.Z_BEST_SPEED, zlib.DEFLATED, -WINDOW_BITS, MEMORY_LEVEL)
+    return packer.compress(plaintext) + packer.flush()
+
+
 @cache
 def _active_key(organization_id: int) -> tuple[int, AESGCM]:
     from oneio.models import DataKey
@@ -132,7 +150,7 @@ def _wrap(data_key: bytes, key_id: int, organization_id: int) -> bytes:
     ring_id, cipher = next(iter(_ring().items()))
     nonce = os.urandom(NONCE_BYTES)
     sealed = cipher.encrypt(nonce, data_key, f"data key|{organization_id}|{key_id}".encode())
-    return bytes([VERSION, len(ring_id)]) + ring_id.encode() + nonce + sealed
+    return bytes([AS_IT_IS, len(ring_id)]) + ring_id.encode() + nonce + sealed
 
 
 def _unwrap(wrapped: bytes | memoryview, key_id: int, organization_id: int) -> bytes:

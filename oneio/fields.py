@@ -47,6 +47,7 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
     """
 
     descriptor_class = EncryptedAttribute
+    deflates = True
 
     def to_bytes(self, value: Any) -> bytes:
         """The plaintext bytes of a Python value."""
@@ -68,7 +69,8 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Ciphertext):
             return value
-        return Ciphertext(encrypt(self.to_bytes(value), self._place_of(model_instance)))
+        place = self._place_of(model_instance)
+        return Ciphertext(encrypt(self.to_bytes(value), place, deflate=self.deflates))
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
@@ -95,7 +97,9 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
 
 
 class EncryptedTextField(EncryptedField):
-    """Text, encrypted."""
+    """Text, encrypted; it is short or, as a token is, random."""
+
+    deflates = False
 
     def to_bytes(self, value: Any) -> bytes:
         return str(value).encode()

@@ -84,10 +84,28 @@ def test_changed_byte_refuses_to_open(place: Place, position: int) -> None:
         decrypt(bytes(sealed), place)
 
 
-@pytest.mark.parametrize("sealed", [b"", b"\x01short", b"\x02" + b"x" * 60])
+@pytest.mark.parametrize("sealed", [b"", b"\x01short", b"\x03" + b"x" * 60])
 def test_unknown_format_refuses_to_open(place: Place, sealed: bytes) -> None:
     with pytest.raises(Undecryptable, match="no value of a known format"):
         decrypt(sealed, place)
+
+
+def test_long_text_is_stored_in_less_room(place: Place) -> None:
+    text = b"the disk is full, " * 50
+
+    sealed = encrypt(text, place, deflate=True)
+
+    assert decrypt(sealed, place) == text
+    assert len(sealed) < len(text) / 2
+
+
+def test_format_is_authenticated(place: Place) -> None:
+    deflated = encrypt(b"the disk is full, " * 50, place, deflate=True)
+    plain = encrypt(b"the disk is full, " * 50, place)
+
+    for sealed, other in ((deflated, b"\x01"), (plain, b"\x02")):
+        with pytest.raises(Undecryptable, match="moved or changed"):
+            decrypt(other + sealed[1:], place)
 
 
 def test_unknown_data_key_refuses_to_open(place: Place) -> None:
