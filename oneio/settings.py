@@ -252,6 +252,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "oneio",
     "SITE_SUBHEADER": "Tickets, in order and once",
     "SITE_SYMBOL": "sync_alt",
+    "SITE_URL": "",  # there is no other site behind this one
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("oneio/oneio.css")],

@@ -145,7 +145,7 @@ def remote_link(href: str, text: Any) -> SafeString:
 def pretty_json(value: Any) -> SafeString:
     """A JSON document for people to read."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    return format_html('<pre class="oi-json">{}</pre>', text)
+    return format_html('<pre class="oi-json" tabindex="0">{}</pre>', text)
 
 
 def count(number: int, one: str, many: str = "") -> str:

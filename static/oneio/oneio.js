@@ -27,3 +27,10 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("change", (event) => {
   if (event.target.closest("[data-send-on-change]")) event.target.form.submit();
 });
+// Unfold has controls that are links without an address: keys reach them like buttons.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const one of document.querySelectorAll("a:not([href])[x-on\\:click]")) Object.assign(one, { role: "button", tabIndex: 0 });
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.matches("a:not([href])[role=button]")) event.target.click();
+});

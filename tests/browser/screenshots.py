@@ -27,6 +27,7 @@ DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 IN_DARK = ("home", "messages", "conversation", "mapping-editor")
 ON_PHONE = ("home", "needs-you", "messages", "conversation")
+LOGIN = {"login": "/admin/login/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,25 @@ class Look:
     theme: str = "light"
     size: dict[str, int] = field(default_factory=lambda: DESK)
     names: tuple[str, ...] = ()
+    signed_in: bool = True
 
 
-LOOKS = (Look(), Look("-dark", "dark", DESK, IN_DARK), Look("-phone", "light", PHONE, ON_PHONE))
+LOOKS = (
+    Look(),
+    Look("-dark", "dark", DESK, IN_DARK),
+    Look("-phone", "light", PHONE, ON_PHONE),
+    Look(signed_in=False),
+)
 
 
 def take(stage: Staged, browser: Browser, folder: Path, wanted: list[str]) -> Iterator[Path]:
     """Write each picture and name its file."""
     reducer = browser.new_page()
     for look in LOOKS:
-        context = stage.window(browser, viewport=look.size, color_scheme=look.theme)
+        opened = stage.window if look.signed_in else stage.stranger
+        context = opened(browser, viewport=look.size, color_scheme=look.theme)
         page = context.new_page()
-        for name, address in stage.pages.items():
+        for name, address in (stage.pages if look.signed_in else LOGIN).items():
             file = folder / f"{name}{look.suffix}.png"
             if (look.names and name not in look.names) or (wanted and file.stem not in wanted):
                 continue

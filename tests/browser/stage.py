@@ -25,7 +25,19 @@ from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from conversations.demo.systems import ServiceNow, System  # noqa: E402
-from conversations.models import Attempt, Delivery, DeliveryState, HoldReason, Message, MessageState  # noqa: E402
+from conversations.models import (  # noqa: E402
+    Attempt,
+    Delivery,
+    DeliveryState,
+    HoldReason,
+    Message,
+    MessageState,
+    Replay,
+    ReplayData,
+    ReplayRules,
+)
+from conversations.replay import lifecycle  # noqa: E402
+from conversations.replay.planning import plan_at_once  # noqa: E402
 from conversations.statistics import count_hours  # noqa: E402
 from endpoints.canonical import EntityKind  # noqa: E402
 from endpoints.http import HttpClient  # noqa: E402
@@ -43,6 +55,7 @@ GAP = (
     "Warehouse scanners lose their session",
     "Invoices are printed twice",
 )
+EARLY = ("Wireless is slow in the canteen", "Switch in rack 12 restarts by itself")
 TO_JIRA = "incident-to-jira"
 
 
@@ -59,11 +72,13 @@ class Stage:
         """Every situation, one after the other."""
         self.fill_qa()
         self.give_roles()
+        self.come_too_early()
         self.connect_partner()
         self.leave_gap()
         self.write_draft()
         self.send_unmatched()
         self.fail_for_a_while()
+        self.plan_replay()
         count_hours(timezone.now())
 
     def fill_qa(self) -> None:
@@ -79,6 +94,18 @@ class Stage:
         for name, role in PEOPLE.items():
             person = User.objects.create_user(name, password=None, is_staff=True)
             access.grant(person, role, self.production)
+
+    def come_too_early(self) -> None:
+        """Network tickets, before there is a rule that sends these to the partner."""
+        numbers = [
+            self._open(title, f"early-{number}", assignment_group="Network")
+            for number, title in enumerate(EARLY)
+        ]
+        self.early = Message.objects.filter(number__in=numbers, operation="create")
+        arrived = Delivery.objects.filter(
+            message__in=self.early, part="record", state=DeliveryState.DELIVERED
+        )
+        _wait("them at Jira", lambda: arrived.count() == len(EARLY))
 
     def connect_partner(self) -> None:
         """A second Jira that refuses our password: its endpoint pauses at the first ticket."""
@@ -138,6 +165,12 @@ class Stage:
         late = Delivery.objects.filter(state=DeliveryState.QUEUED, endpoint__slug="jira-cloud")
         _wait("a second try", lambda: Attempt.objects.filter(delivery__in=late).count() >= 2)
 
+    def plan_replay(self) -> None:
+        """What came too early is to go to the partner after all."""
+        chosen = list(self.early.values_list("pk", flat=True))
+        by = User.objects.get(username="omar")
+        plan_at_once(lifecycle.create(self.production, chosen, ReplayRules.CURRENT, ReplayData.STORED, by))
+
     def pages(self) -> dict[str, str]:
         """Where each work page is, under the name of its picture."""
         held = Delivery.objects.filter(hold_reason=HoldReason.MAPPING).earliest("pk")
@@ -158,6 +191,9 @@ class Stage:
             "conversations": _page("conversations_conversation_changelist"),
             "conversation": _page("conversations_conversation_change", told.conversation_id),
             "why": reverse("conversations_message_why", args=[held.message_id]),
+            "why-search": f"{reverse('why')}?q={held.message.number}",
+            "replays": _page("conversations_replay_changelist"),
+            "replay": _page("conversations_replay_change", Replay.objects.get().pk),
             "golden-tickets": reverse("golden_tickets"),
             "rule-test": reverse("routing_rule_test", args=[rule.pk]),
             "deliveries": _page("conversations_delivery_changelist"),
@@ -199,7 +235,8 @@ class Stage:
         Mapping.objects.create(version=draft, position=0, kind="copy", source="title", target="title")
         versions.publish(rule, None, "Fabrikam takes network tickets over.")
 
-    def _open(self, title: str, mark: str, **fields: str) -> None:
+    def _open(self, title: str, mark: str, **fields: str) -> str:
+        """Somebody opens an incident in ServiceNow; its number."""
         usual = {
             "impact": "2",
             "urgency": "2",
@@ -207,7 +244,7 @@ class Stage:
             "caller_id": "Beth Anglin",
         }
         text = {"short_description": title, "description": f"Reported by phone. ({mark})"}
-        self.servicenow.open_incident(usual | text | fields, f"({mark})")
+        return str(self.servicenow.open_incident(usual | text | fields, f"({mark})")["number"])
 
 
 def _log(row: Model, sentence: str) -> None:

@@ -24,9 +24,13 @@ class Staged:
     password: str
     pages: dict[str, str]
 
+    def stranger(self, browser: Browser, **options: object) -> BrowserContext:
+        """A window in which nobody is signed in."""
+        return browser.new_context(base_url=self.url, timezone_id="Europe/Helsinki", **options)
+
     def window(self, browser: Browser, **options: object) -> BrowserContext:
         """A window in which the administrator is signed in and Production is chosen."""
-        context = browser.new_context(base_url=self.url, timezone_id="Europe/Helsinki", **options)
+        context = self.stranger(browser, **options)
         page = context.new_page()
         page.goto("/admin/login/")
         page.fill("#id_username", "admin")
