@@ -224,13 +224,14 @@ def _settled(
     moved_names: frozenset[str],
 ) -> Settlement:
     """What is sent in the end where the target changed attributes, too. What a person wrote is sent."""
-    added = {adapter.attribute_name(row.target) for row in rows if row.kind == "append"}
-    edited = ownership.changed_there(shadow, sending, moved_names) - added  # they hold the target's text
-    if not edited:
-        return Settlement(sending)
-    contested = ownership.unagreed(shadow, edited, _before(job, adapter, rows))
-    owners = {adapter.attribute_name(target): row.owner for row in rows for target in row.targets}
-    return ownership.settle(shadow, sending, contested, owners, _changed_at(job))
+    return ownership.decide(
+        shadow,
+        sending,
+        moved_names,
+        ownership.owners_of(rows, adapter.attribute_name),
+        before=lambda: _before(job, adapter, rows),
+        changed=lambda: ownership.changed_at(from_json(job.canonical)),
+    )
 
 
 def _before(job: Job, adapter: Adapter, rows: Sequence[MappingRow]) -> dict[str, Value]:
@@ -242,13 +243,6 @@ def _before(job: Job, adapter: Adapter, rows: Sequence[MappingRow]) -> dict[str,
         return _canonical_names(adapter, results_of(rows, context, _action(job)))
     except MappingError:
         return {}
-
-
-def _changed_at(job: Job) -> datetime | None:
-    """When the source was changed, by its own clock."""
-    message = from_json(job.canonical)
-    updated = message.attributes.get("updated_at")
-    return message.occurred_at or (updated if isinstance(updated, datetime) else None)
 
 
 def _overridden(job: Job, adapter: Adapter, row: MappingRow) -> bool:

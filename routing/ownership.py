@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from endpoints.canonical import Attributes, Value
+from endpoints.canonical import Attributes, CanonicalMessage, Value
 from oneio.template_values import to_text
 from routing.changes import Shadow, same
+
+if TYPE_CHECKING:
+    from routing.mapping_rows import MappingRow
 
 Owner: TypeAlias = Literal["source", "target", "newest", "append"]
 Side: TypeAlias = Literal["source", "target"]
@@ -32,6 +35,40 @@ class Settlement:
 
     attributes: Mapping[str, Value]
     conflicts: tuple[Conflict, ...] = ()
+
+
+def decide(
+    shadow: Shadow,
+    sending: Attributes,
+    moved: Collection[str],
+    owners: Mapping[str, Owner],
+    before: Callable[[], Attributes],
+    changed: Callable[[], datetime | None],
+) -> Settlement:
+    """What is sent in the end where the target changed attributes, too.
+
+    `before` works out what would have been sent before the source's change, `changed` when that was; both
+    are asked only if it matters.
+    """
+    edited = changed_there(shadow, sending, moved) & owners.keys()
+    if not edited:
+        return Settlement(sending)
+    return settle(shadow, sending, unagreed(shadow, edited, before()), owners, changed())
+
+
+def owners_of(rows: Iterable[MappingRow], named: Callable[[str], str]) -> dict[str, Owner]:
+    """Whose value counts for each attribute that rows replace, under the name that `named` gives it; what
+    rows add to is not among them, for it holds the target's text."""
+    replaced = list(rows)
+    added = {named(row.target) for row in replaced if row.kind == "append"}
+    owners = {named(target): row.owner for row in replaced for target in row.targets}
+    return {name: owner for name, owner in owners.items() if name not in added}
+
+
+def changed_at(message: CanonicalMessage) -> datetime | None:
+    """When the source was changed, by its own clock."""
+    updated = message.attributes.get("updated_at")
+    return message.occurred_at or (updated if isinstance(updated, datetime) else None)
 
 
 def changed_there(shadow: Shadow, sending: Attributes, moved: Collection[str]) -> frozenset[str]:

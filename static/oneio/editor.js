@@ -232,7 +232,7 @@ document.addEventListener("alpine:init", () => {
         const text = typeof step.body === "string" ? step.body : step.body === null ? "" : JSON.stringify(step.body, null, 2);
         return { key, method: step.method, address: query ? `${step.path}?${query}` : step.path, text };
       });
-      return [{ problem: "", note: "", ...wanted, steps }];
+      return [{ problem: "", note: "", said: [], ...wanted, steps }];
     },
 
     // Tables that stand changed in their dialog count for the preview.

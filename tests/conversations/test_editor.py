@@ -231,6 +231,40 @@ def test_ticket_that_is_there_is_shown_an_update_and_a_comment() -> None:
     assert "has all of this already" in answer["requests"][1]["note"]
 
 
+def both_changed(ownership: str) -> dict[str, Any]:
+    """The update that is shown where the title became Theirs there, and becomes Ours here."""
+    desk = Desk()
+    there = desk.message.conversation
+    shadow = {"known": {"title": "Theirs"}, "written": {"title": "Core switch down"}, "codes": {}}
+    make_participant(there, desk.target, external_id="1", number="OPS-1", shadow=shadow)
+    now = make_sample(desk.source, {**ATTRIBUTES, "title": "Ours"}, there)
+    row = {"source": "title", "target": "title", "ownership": ownership}
+    update: dict[str, Any] = desk.preview(outgoing=[row], sample=now)["requests"][1]
+    return update
+
+
+@pytest.mark.parametrize(
+    ("ownership", "sent", "said"),
+    [
+        ("source", "Ours", "to Theirs: ours counts, and a conflict is noted"),
+        (
+            "target",
+            None,
+            "title is left out: it was changed there, too, to Theirs, and the target's value counts",
+        ),
+        ("newest", None, "it is not known to be older (ours: Ours)"),
+        ("append", "Theirs Ours", "both texts are kept"),
+    ],
+)
+def test_update_shows_whose_value_counts(ownership: str, sent: str | None, said: str) -> None:
+    update = both_changed(ownership)
+
+    bodies = [step["body"]["fields"]["summary"] for step in update["steps"]]
+    assert bodies == ([sent] if sent else [])
+    [sentence] = update["said"]
+    assert said in sentence
+
+
 def test_internal_comment_is_not_shown_as_sent_where_it_stays() -> None:
     desk = Desk()
     Endpoint.objects.filter(pk=desk.source.pk).update(internal_comments=InternalComments.NEVER_LEAVE)
