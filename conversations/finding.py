@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from conversations import references
-from conversations.models import Conversation, Delivery, Message, Participant, RemoteItem
+from conversations.models import Conversation, Delivery, Message, Participant, RemoteItem, ReplacedTicket
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
 from oneio.bulk import fetch_rows, insert_rows, update_rows
@@ -22,7 +22,10 @@ _EFFECTS = """
 """
 # Entity types are named, too, because they come before the external id in the index.
 _KNOWN = """
-    SELECT conversation_id FROM conversations_participant
+    SELECT conversation_id, entity_type_id, external_id FROM conversations_participant
+    WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
+    UNION ALL
+    SELECT conversation_id, entity_type_id, external_id FROM conversations_replacedticket
     WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
 """
 _OWN = """
@@ -55,6 +58,14 @@ _NOBODY = UUID(int=0)
 
 class OverlapsOurOwnWork(Exception):
     """What the message tells may be our own doing, whose outcome we do not know yet: look again later."""
+
+
+class Replaced(Exception):
+    """The ticket takes part in this conversation no more: it has another one in its place."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        super().__init__()
+        self.conversation = conversation
 
 
 class Found(StrEnum):
@@ -98,11 +109,13 @@ class Acquaintance:
 
     def introduce(self, message: Message, canonical: CanonicalMessage) -> tuple[Conversation, Participant]:
         """The conversation and the sender's participant, made where this ticket is new to us. Raises
-        OverlapsOurOwnWork."""
+        OverlapsOurOwnWork or Replaced."""
         self._heard_before = len(self._heard)
         key = (canonical.entity_type, canonical.external_id)
         if any(message.pk > earlier for earlier in self._postponed[key]):
             raise OverlapsOurOwnWork
+        if key not in self._known and key in self._replaced:
+            raise Replaced(self._conversations[self._replaced[key]])
         participant = self._known.get(key) or self._by_our_mark(canonical)
         if self._is_unclear(message, canonical, participant):
             self._postponed[key].append(message.pk)
@@ -197,20 +210,27 @@ class Acquaintance:
         )
         external_ids = texts({canonical.external_id for canonical in canonicals})
         own = [self.endpoint.id, bigints(self.endpoint.entity_ids.values()), external_ids]
-        known = [row[0] for row in every(_KNOWN, own)]
+        known = every(_KNOWN, [*own, *own])
         self._named = references.conversations_named(self.endpoint.references, canonicals)
-        self._conversations = _lock_conversations([*known, *self._by_effect.values(), *self._named.values()])
+        conversations = [row[0] for row in known]
+        self._conversations = _lock_conversations(
+            [*conversations, *self._by_effect.values(), *self._named.values()]
+        )
         self._own: list[Participant] = []
         if self._conversations:
             self._own = fetch_rows(Participant, _OWN, [*own, uuids(self._conversations)])
         late = [row.conversation_id for row in self._own if row.conversation_id not in self._conversations]
         self._conversations |= _lock_conversations(late)
+        self._gone = {(row[1], row[2]) for row in known} - {
+            (row.entity_type_id, row.external_id) for row in self._own
+        }
 
     def _load_participants(self) -> None:
         names = {pk: name for name, pk in self.endpoint.entity_ids.items()}
         self._known = {
             (names[row.entity_type_id], row.external_id): row for row in self._own if row.external_id
         }
+        self._replaced = self._load_replaced(names)
         self._participants: dict[UUID, dict[int, Participant]] = defaultdict(dict)
         own = {participant.pk: participant for participant in self._own}
         if not self._conversations:
@@ -218,6 +238,17 @@ class Acquaintance:
         present = "WHERE conversation_id = ANY(%s) ORDER BY id"
         for row in fetch_rows(Participant, present, [uuids(self._conversations)]):
             self._participants[row.conversation_id][row.endpoint_id] = own.get(row.pk, row)
+
+    def _load_replaced(self, names: Mapping[int, str]) -> dict[tuple[str, str], UUID]:
+        """The conversations of tickets that take part no more; asked once all is locked, and only where a
+        ticket that is known is none of a participant."""
+        if not self._gone:
+            return {}
+        rows = ReplacedTicket.objects.filter(
+            endpoint=self.endpoint.id, external_id__in=[external_id for _, external_id in self._gone]
+        )
+        found = rows.values_list("entity_type_id", "external_id", "conversation_id")
+        return {(names[entity], external_id): conversation for entity, external_id, conversation in found}
 
     def _load_items(self, canonicals: list[CanonicalMessage]) -> dict[UUID, set[tuple[str, str]]]:
         self._heard: list[RemoteItem] = []

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from conversations.models import Participant
+from conversations.models import Participant, ReplacedTicket
 from endpoints.canonical import CanonicalMessage
 from endpoints.configs import NamedTicket
 from oneio.template_values import to_text
@@ -43,14 +43,15 @@ def conversations_named(
     if not wanted:
         return {}
     written = {name for _, name in wanted}
-    rows = Participant.objects.filter(
-        Q(external_id__in=written) | Q(number__in=written),
-        endpoint_id__in={reference.endpoint_id for reference in references},
+    wherever = {reference.endpoint_id for reference in references}
+    named = Q(external_id__in=written) | Q(number__in=written)
+    columns = ("entity_type_id", "external_id", "number", "conversation_id")
+    rows, former = (
+        model._default_manager.filter(named, endpoint_id__in=wherever).order_by().values_list(*columns)
+        for model in (Participant, ReplacedTicket)
     )
     found: dict[Name, set[UUID]] = {}
-    for entity_type_id, external_id, number, conversation_id in rows.values_list(
-        "entity_type_id", "external_id", "number", "conversation_id"
-    ):
+    for entity_type_id, external_id, number, conversation_id in rows.union(former):
         for name in wanted & {(entity_type_id, external_id), (entity_type_id, number)}:
             found.setdefault(name, set()).add(conversation_id)
     return {name: next(iter(ones)) for name, ones in found.items() if len(ones) == 1}

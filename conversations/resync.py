@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from conversations.ingest import Arrival, store
-from conversations.models import Conversation, Message, MessageState, Participant
+from conversations.models import Conversation, Message, MessageState, Participant, ReplacedTicket
 from endpoints.canonical import Operation
 from oneio.wakeup import wake
 from routing.changes import Shadow, from_json, to_json
@@ -48,6 +48,10 @@ def _last_full_state(participant: Participant) -> Message:
     full = told.filter(
         conversation_id=participant.conversation_id, operation__in=[Operation.CREATE, Operation.UPDATE]
     )
+    replaced = ReplacedTicket.objects.filter(
+        conversation=participant.conversation_id, endpoint=participant.endpoint_id
+    )
+    full = full.exclude(external_id__in=replaced.values("external_id"))
     last: Message | None = (
         full.exclude(state__in=WITHOUT_STATE).select_related("body", "endpoint").order_by("-id").first()
     )

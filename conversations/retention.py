@@ -244,6 +244,8 @@ _DELETIONS = (
     "DELETE FROM conversations_replayitem WHERE message_id = ANY(%(messages)s)",
     "DELETE FROM conversations_conflict"
     f" WHERE delivery_id IN (SELECT id FROM conversations_delivery WHERE {_HANGING})",
+    "DELETE FROM conversations_replacedticket"
+    f" WHERE delivery_id IN (SELECT id FROM conversations_delivery WHERE {_HANGING})",
     "DELETE FROM conversations_attempt"
     f" WHERE delivery_id IN (SELECT id FROM conversations_delivery WHERE {_HANGING})",
     f"WITH gone AS (DELETE FROM conversations_delivery WHERE {_HANGING} RETURNING content_id)"

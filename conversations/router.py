@@ -20,9 +20,10 @@ from django.db.models.functions import Now
 from conversations import counters, deliveries, filing, queue
 from conversations.asking import Asker
 from conversations.filing import Filing
-from conversations.finding import Acquaintance, OverlapsOurOwnWork
+from conversations.finding import Acquaintance, OverlapsOurOwnWork, Replaced
 from conversations.lookups import Answers
 from conversations.models import (
+    REPLACED,
     Conversation,
     Message,
     MessageBody,
@@ -244,6 +245,10 @@ class Batch:
             conversation, participant = self.acquaintance.introduce(message, canonical)
         except OverlapsOurOwnWork:
             message.wake_at = self.now + POSTPONE
+            return
+        except Replaced as gone:
+            message.conversation = gone.conversation
+            self._end(message, MessageState.PROCESSED, REPLACED)
             return
         message.conversation = conversation
         heard = self._hear(message, canonical, conversation, participant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -12,7 +13,15 @@ from django.utils.safestring import SafeString
 
 from conversations.admin import explanations, looks, rows
 from conversations.admin.verbs import VERBS, Verb
-from conversations.models import UNFINISHED, Conversation, Delivery, DeliveryState, Lane, Participant
+from conversations.models import (
+    UNFINISHED,
+    Conversation,
+    Delivery,
+    DeliveryState,
+    Lane,
+    Participant,
+    ReplacedTicket,
+)
 from endpoints.admin.gate_words import mark as endpoint_mark
 from endpoints.models import Endpoint
 from oneio import access
@@ -40,7 +49,8 @@ class LaneState:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One system of the conversation. `may_resync`: it has told us about its ticket."""
+    """One system of the conversation. `may_resync`: it has told us about its ticket; `replaced`: the links to
+    those that took part before this one, and until when."""
 
     endpoint: Endpoint
     mark: SafeString
@@ -48,6 +58,7 @@ class Column:
     number: SafeString
     state: LaneState | None
     may_resync: bool = False
+    replaced: list[tuple[SafeString, datetime]] = field(default_factory=list)
 
 
 def columns(request: HttpRequest, conversation: Conversation) -> list[Column]:
@@ -57,6 +68,7 @@ def columns(request: HttpRequest, conversation: Conversation) -> list[Column]:
     by_endpoint = {lane.endpoint_id: lane for lane in lanes.select_related("endpoint__gate__endpoint")}
     operable = may(request, Permission.OPERATE, conversation)
     senders = rows.senders_of(conversation) if operable else set()
+    replaced = list(access.readable(request.user, ReplacedTicket).filter(conversation=conversation))
     return [
         Column(
             endpoint=ticket.endpoint,
@@ -65,6 +77,11 @@ def columns(request: HttpRequest, conversation: Conversation) -> list[Column]:
             number=_number(ticket),
             state=lane_state(lane, heads.get(lane.pk, []), operable) if lane else None,
             may_resync=ticket.endpoint_id in senders,
+            replaced=[
+                (display.remote_link(row.link, row), row.replaced_at)
+                for row in replaced
+                if row.endpoint_id == ticket.endpoint_id
+            ],
         )
         for ticket in rows.participants_of(conversation)
         for lane in [by_endpoint.get(ticket.endpoint_id)]

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations.models import (
+    REPLACED,
     Delivery,
     DeliveryState,
     HoldReason,
@@ -82,16 +83,24 @@ REPLAYS: dict[str, tuple[Tone, str]] = {
 FINDINGS: dict[str, tuple[Tone, str]] = {
     ReplayFinding.SEND: ("blue", "send"),
     ReplayFinding.DUPLICATE: ("amber", "content_copy"),
+    ReplayFinding.ANEW: ("red", "add_circle"),
     ReplayFinding.MAPPING: ("red", "error"),
     ReplayFinding.UNREADABLE: ("red", "error"),
 }
+REPLACED_TICKET = "It is about a ticket that has another one in its place by now. Nothing was sent."
 RETRYING = Look("Retrying", "amber", "autorenew")
 
 
 def message_chip(message: Message) -> SafeString:
     """The state of a received message."""
     look = MESSAGES[message.state]
-    return display.chip(look.word, look.tone, look.icon, look.meaning, struck=look.struck)
+    return display.chip(look.word, look.tone, look.icon, meaning_of(message), struck=look.struck)
+
+
+def meaning_of(message: Message) -> str:
+    """What the state of a received message means."""
+    replaced = (message.state, message.reason) == (MessageState.PROCESSED, REPLACED)
+    return REPLACED_TICKET if replaced else MESSAGES[message.state].meaning
 
 
 def delivery_look(delivery: Delivery) -> Look:

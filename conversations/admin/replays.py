@@ -25,10 +25,12 @@ from conversations.models import (
     ReplayItemState,
     ReplayRules,
     ReplayState,
+    ReplayTickets,
 )
 from conversations.replay import lifecycle
 from conversations.replay.assessment import ON_THE_WAY, Wishes
 from conversations.replay.counting import Line, lines_of
+from conversations.replay.lifecycle import Choice
 from conversations.replay.planning import plan_at_once
 from endpoints.admin.gate_words import mark as endpoint_mark
 from endpoints.canonical import decode
@@ -119,6 +121,7 @@ class ReplayAdmin(WorkPage):
             "earlier": first,
             "rules": ReplayRules.choices,
             "data": ReplayData.choices,
+            "tickets_offered": ReplayTickets.choices,
             "decisions": decisions_on(row),
         }
 
@@ -137,7 +140,7 @@ class ReplayAdmin(WorkPage):
         """Make another plan for the same messages."""
 
         def plan(replay: Replay) -> str:
-            lifecycle.plan_again(replay, *choices(request), request.user)
+            lifecycle.plan_again(replay, choice(request), request.user)
             plan_at_once(replay)
             return "It is planned again."
 
@@ -194,7 +197,7 @@ def begin(request: HttpRequest, keys: list[int], back: str) -> HttpResponse:
         by_environment.setdefault(environment_id, []).append(key)
     found = access.environments(request.user, Permission.OPERATE).filter(pk__in=by_environment)
     made = [
-        lifecycle.create(environment, by_environment[environment.pk], *choices(request), request.user)
+        lifecycle.create(environment, by_environment[environment.pk], choice(request), request.user)
         for environment in found
     ]
     for replay in made:
@@ -206,13 +209,11 @@ def begin(request: HttpRequest, keys: list[int], back: str) -> HttpResponse:
     return HttpResponseRedirect(url_of(made[0]) if len(made) == 1 else several)
 
 
-def choices(request: HttpRequest) -> tuple[str, str]:
-    """Rules and data as posted; what is usual where nothing known is named."""
-    rules, data = request.POST.get("rules", ""), request.POST.get("data", "")
-    return (
-        rules if rules in ReplayRules.values else ReplayRules.CURRENT,
-        data if data in ReplayData.values else ReplayData.STORED,
-    )
+def choice(request: HttpRequest) -> Choice:
+    """What was posted; what is usual where nothing known is named."""
+    offered = {"rules": ReplayRules, "data": ReplayData, "tickets": ReplayTickets}
+    posted = {name: request.POST.get(name, "") for name in offered}
+    return Choice(**{name: text for name, text in posted.items() if text in offered[name].values})
 
 
 def _first(request: HttpRequest) -> int:
@@ -252,6 +253,7 @@ def _numbers(lines: list[Line]) -> dict[str, int]:
             one.number for one in planned if Wishes().include(one.finding, overwrites=one.overwrites)
         ),
         "duplicates": sum(one.number for one in planned if one.finding == "duplicate"),
+        "anew": sum(one.number for one in planned if one.finding == "anew"),
         "overwriting": sum(one.number for one in planned if one.overwrites),
         "waiting": sum(one.number for one in lines if one.state == ReplayItemState.CHOSEN),
         "going": sum(one.number for one in planned),

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 
-from conversations.models import Attempt, Conversation, Delivery, Participant
+from conversations.models import Attempt, Conversation, Delivery, Participant, ReplacedTicket
 from endpoints.models import EndpointGate
 from oneio import access
 from oneio.access import Permission
@@ -15,8 +15,12 @@ from oneio.admin.base import allowed
 
 
 def tickets(request: HttpRequest, term: str) -> QuerySet[Participant]:
-    """The participants whose number or id, in whatever system, is `term`; numbers in either case."""
+    """The participants whose number or id, in whatever system, is `term`; numbers in either case. A ticket
+    that was replaced leads to the one in its place."""
     found = Q(number__in={term, term.upper()}) | Q(external_id__in={term, term.lower()})
+    replaced = access.readable(request.user, ReplacedTicket).filter(found)
+    for conversation_id, endpoint_id in replaced.values_list("conversation_id", "endpoint_id"):
+        found |= Q(conversation=conversation_id, endpoint=endpoint_id)
     return access.readable(request.user, Participant).filter(found)
 
 

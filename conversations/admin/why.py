@@ -83,7 +83,7 @@ def line(message: Message) -> dict[str, Any]:
         "row": message,
         "mark": endpoint_mark(message.endpoint),
         "chip": looks.message_chip(message),
-        "meaning": looks.MESSAGES[message.state].meaning,
+        "meaning": looks.meaning_of(message),
         "sent": [looks.delivery_chip(row) for row in message.deliveries.all()],
         "url": reverse("conversations_message_why", args=[message.pk]),
     }
@@ -105,7 +105,7 @@ def story(request: HttpRequest, pk: int) -> HttpResponse:
         "row": message,
         "mark": endpoint_mark(message.endpoint),
         "chip": looks.message_chip(message),
-        "meaning": looks.MESSAGES[message.state].meaning,
+        "meaning": looks.meaning_of(message),
         "may_read": readable,
         "earlier": _first_of_event(request, message),
         **_decision(request, message, readable),

@@ -11,7 +11,7 @@ from django.db.models import F, OuterRef, Q, Subquery, When
 from django.db.models import Value as Given
 from django.db.models.functions import Now
 
-from conversations import queue
+from conversations import queue, replacing
 from conversations.deliveries.delayed import wake
 from conversations.models import (
     DELAYS,
@@ -114,12 +114,12 @@ def _send_again(
 
 def skip(deliveries: Iterable[Delivery]) -> int:
     """Leave deliveries out for good; what waits behind them goes on. Returns how many."""
-    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.SKIPPED))
+    return _give_up(deliveries, DeliveryState.SKIPPED)
 
 
 def cancel(deliveries: Iterable[Delivery]) -> int:
     """Call deliveries off; what waits behind them goes on. Returns how many."""
-    return _decide(deliveries, _STOPPABLE, _ended(DeliveryState.CANCELLED))
+    return _give_up(deliveries, DeliveryState.CANCELLED)
 
 
 def hold(deliveries: Iterable[Delivery]) -> int:
@@ -131,8 +131,16 @@ def hold(deliveries: Iterable[Delivery]) -> int:
 _STOPPABLE = [DeliveryState.DELAYED, DeliveryState.HELD, DeliveryState.QUEUED, DeliveryState.VERIFYING]
 
 
-def _ended(state: DeliveryState) -> dict[str, Any]:
-    return {"state": state, "hold_reason": "", "reason": "", "in_doubt_since": None, "state_since": Now()}
+def _give_up(deliveries: Iterable[Delivery], state: DeliveryState) -> int:
+    """End deliveries; a ticket that stepped back for the one that such a delivery was to make takes part
+    again."""
+    chosen = list(deliveries)
+    ended = {"state": state, "hold_reason": "", "reason": "", "in_doubt_since": None, "state_since": Now()}
+    with transaction.atomic():
+        replaced = replacing.lock_for(chosen)
+        changed = _decide(chosen, _STOPPABLE, ended)
+        replacing.put_back(replaced)
+    return changed
 
 
 def _decide(

@@ -19,6 +19,7 @@ from conversations.models.golden import GoldenTicket
 from conversations.models.lookup import LookupAnswer
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
 from conversations.models.payload_view import PayloadView
+from conversations.models.replaced import REPLACED, ReplacedTicket
 from conversations.models.replay import (
     Replay,
     ReplayData,
@@ -27,12 +28,14 @@ from conversations.models.replay import (
     ReplayItemState,
     ReplayRules,
     ReplayState,
+    ReplayTickets,
 )
 from conversations.models.statistics import HourlyCount
 
 __all__ = [
     "DELAYS",
     "NEEDS_YOU",
+    "REPLACED",
     "UNDER_WAY",
     "UNFINISHED",
     "Attachment",
@@ -57,6 +60,7 @@ __all__ = [
     "PayloadView",
     "Reason",
     "RemoteItem",
+    "ReplacedTicket",
     "Replay",
     "ReplayData",
     "ReplayFinding",
@@ -64,4 +68,5 @@ __all__ = [
     "ReplayItemState",
     "ReplayRules",
     "ReplayState",
+    "ReplayTickets",
 ]

@@ -47,6 +47,13 @@ class ReplayData(models.TextChoices):
     NOW = "now", "What their system says now"
 
 
+class ReplayTickets(models.TextChoices):
+    """Where a replay sends what targets have a ticket for already."""
+
+    KEPT = "kept", "The tickets that the targets have"
+    NEW = "new", "New tickets in their place"
+
+
 class ReplayItemState(models.TextChoices):
     """Where one part of a replay stands."""
 
@@ -62,10 +69,13 @@ class ReplayFinding(models.TextChoices):
 
     SEND = "send", "Would be sent"
     DUPLICATE = "duplicate", "Arrived before"
+    ANEW = "anew", "Would make a new ticket"
     UNDER_WAY = "under_way", "On its way already"
     NOTHING = "nothing", "The target has it all"
     NO_RULE = "no_rule", "No rule takes it"
     RULE_CHANGED = "rule_changed", "Its rule has changed since the plan"
+    BUSY = "busy", "Something else for its ticket is not finished"
+    TICKET_CHANGED = "ticket_changed", "The target's ticket is not the one of the plan"
     NO_TICKET = "no_ticket", "The target has no ticket to update"
     INTERNAL = "internal", "An internal comment that never leaves its endpoint"
     MAPPING = "mapping", "A mapping fails"
@@ -85,6 +95,7 @@ class Replay(EnvironmentModel):
     state = models.CharField(max_length=10, choices=ReplayState.choices, default=ReplayState.PLANNING)
     rules = models.CharField(max_length=10, choices=ReplayRules.choices, default=ReplayRules.CURRENT)
     data = models.CharField(max_length=10, choices=ReplayData.choices, default=ReplayData.STORED)
+    tickets = models.CharField(max_length=10, choices=ReplayTickets.choices, default=ReplayTickets.KEPT)
     create_anew = models.BooleanField(default=False)
     overwrite_newer = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -103,6 +114,7 @@ class Replay(EnvironmentModel):
             known("state", ReplayState, "replay"),
             known("rules", ReplayRules, "replay"),
             known("data", ReplayData, "replay"),
+            known("tickets", ReplayTickets, "replay"),
             models.CheckConstraint(
                 condition=Q(state__in=[ReplayState.DONE, ReplayState.CANCELLED], ended_at__isnull=False)
                 | (~Q(state__in=[ReplayState.DONE, ReplayState.CANCELLED]) & Q(ended_at=None)),
@@ -148,6 +160,8 @@ class ReplayItem(EnvironmentModel):
     state = models.CharField(max_length=10, choices=ReplayItemState.choices, default=ReplayItemState.CHOSEN)
     finding = models.CharField(max_length=15, choices=ReplayFinding.choices, blank=True)
     overwrites = models.BooleanField(default=False)
+    replaces = models.CharField(max_length=255, blank=True)
+    replaces_number = models.CharField(max_length=255, blank=True)
     delivery = models.ForeignKey(
         Delivery, null=True, on_delete=models.CASCADE, related_name="replayed_by", db_constraint=False
     )
@@ -181,6 +195,10 @@ class ReplayItem(EnvironmentModel):
                 condition=~Q(state__in=[ReplayItemState.PLANNED, ReplayItemState.QUEUED])
                 | (~Q(finding="") & Q(rule__isnull=False, endpoint__isnull=False)),
                 name="planned_replay_item_has_a_target",
+            ),
+            models.CheckConstraint(
+                condition=~Q(finding=ReplayFinding.ANEW) | ~Q(replaces=""),
+                name="new_ticket_says_which_it_replaces",
             ),
             models.CheckConstraint(
                 condition=~Q(state=ReplayItemState.LEFT_OUT) | ~Q(finding=""),

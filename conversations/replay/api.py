@@ -13,7 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from conversations import audit, feed
-from conversations.models import Message, MessageState, Replay, ReplayData, ReplayItem, ReplayRules
+from conversations.models import (
+    Message,
+    MessageState,
+    Replay,
+    ReplayData,
+    ReplayItem,
+    ReplayRules,
+    ReplayTickets,
+)
 from conversations.replay import lifecycle
 from conversations.replay.assessment import Wishes
 from conversations.replay.counting import lines_of
@@ -49,6 +57,7 @@ class Wanted(serializers.Serializer[Any]):
     filter = Filter(required=False)
     rules = serializers.ChoiceField(ReplayRules.choices, default=ReplayRules.CURRENT)
     data = serializers.ChoiceField(ReplayData.choices, default=ReplayData.STORED)  # type: ignore[assignment]
+    tickets = serializers.ChoiceField(ReplayTickets.choices, default=ReplayTickets.KEPT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """One way to choose, not both and not none."""
@@ -93,9 +102,9 @@ class Replays(ReplayView):
         wanted = Wanted(data=request.data)
         wanted.is_valid(raise_exception=True)
         keys = _chosen(request.user, environment, wanted.validated_data)
-        rules, data = wanted.validated_data["rules"], wanted.validated_data["data"]
+        choice = lifecycle.Choice(*(wanted.validated_data[name] for name in ("rules", "data", "tickets")))
         try:
-            replay = lifecycle.create(environment, keys, rules, data, request.user)
+            replay = lifecycle.create(environment, keys, choice, request.user)
         except lifecycle.CannotReplay as reason:
             raise ValidationError(str(reason)) from None
         plan_at_once(replay)
@@ -176,6 +185,7 @@ def _brief(replay: Replay) -> dict[str, Any]:
         "state": replay.state,
         "rules": replay.rules,
         "data": replay.data,
+        "tickets": replay.tickets,
         "create_anew": replay.create_anew,
         "overwrite_newer": replay.overwrite_newer,
         "created_at": replay.created_at,
@@ -212,6 +222,7 @@ def _item(item: ReplayItem, readable: bool) -> dict[str, Any]:
         "part": item.part,
         "finding": item.finding,
         "overwrites_newer": item.overwrites,
+        "replaces": item.replaces_number or item.replaces or None,
         "state": item.state,
         "delivery": item.delivery_id,
         "delivery_state": item.delivery.state if item.delivery else None,

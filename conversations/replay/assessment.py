@@ -15,6 +15,9 @@ ON_THE_WAY = frozenset(
     {DeliveryState.DELAYED, DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.VERIFYING}
 )
 
+SENT = frozenset({ReplayFinding.SEND, ReplayFinding.DUPLICATE, ReplayFinding.ANEW})
+"""What is sent as planned, or when a person wants it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
@@ -69,7 +72,8 @@ class Wishes:
 
     def include(self, finding: str, *, overwrites: bool) -> bool:
         """Whether something found to be so is sent."""
-        wanted = finding == ReplayFinding.SEND or (finding == ReplayFinding.DUPLICATE and self.create_anew)
+        always = finding in (ReplayFinding.SEND, ReplayFinding.ANEW)
+        wanted = always or (finding == ReplayFinding.DUPLICATE and self.create_anew)
         return wanted and (self.overwrite_newer or not overwrites)
 
 

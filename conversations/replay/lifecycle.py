@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,9 @@ from conversations.models import (
     ReplayFinding,
     ReplayItem,
     ReplayItemState,
+    ReplayRules,
     ReplayState,
+    ReplayTickets,
 )
 from conversations.replay.assessment import Wishes
 from oneio.models import Environment
@@ -40,7 +43,16 @@ class CannotReplay(Exception):
     """It cannot be done now. The text says why and what to do."""
 
 
-def create(environment: Environment, messages: Sequence[int], rules: str, data: str, by: Any) -> Replay:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a person wants a replay to be planned."""
+
+    rules: str = ReplayRules.CURRENT
+    data: str = ReplayData.STORED
+    tickets: str = ReplayTickets.KEPT
+
+
+def create(environment: Environment, messages: Sequence[int], choice: Choice, by: Any) -> Replay:
     """Choose messages of an environment for a replay, which is planned next. Raises CannotReplay."""
     rows = Message.objects.filter(environment=environment, pk__in=messages).order_by("pk")
     found = list(rows.values_list("pk", flat=True)[: AT_MOST + 1])
@@ -49,14 +61,14 @@ def create(environment: Environment, messages: Sequence[int], rules: str, data: 
     if len(found) > AT_MOST:
         raise CannotReplay(f"A replay takes {AT_MOST} messages at most. Do it in several goes.")
     with transaction.atomic():
-        replay = Replay.objects.create(environment=environment, rules=rules, data=data, created_by=by)
+        replay = Replay.objects.create(environment=environment, created_by=by, **asdict(choice))
         _choose(replay, found)
-        _note(by, replay, f"Replay planned: {replay.get_rules_display()}; {replay.get_data_display()}")
+        _note(by, replay, f"Replay planned: {_words(replay)}")
         transaction.on_commit(hint, robust=True)
     return replay
 
 
-def plan_again(replay: Replay, rules: str, data: str, by: Any) -> None:
+def plan_again(replay: Replay, choice: Choice, by: Any) -> None:
     """Forget a plan and make another one for the same messages. Raises CannotReplay."""
     with transaction.atomic():
         replay = _locked(replay, ReplayState.PLANNED)
@@ -64,10 +76,10 @@ def plan_again(replay: Replay, rules: str, data: str, by: Any) -> None:
         replay.items.all().delete()
         _choose(replay, messages)
         Replay.objects.filter(pk=replay.pk).update(
-            state=ReplayState.PLANNING, rules=rules, data=data, planned_at=None
+            state=ReplayState.PLANNING, planned_at=None, **asdict(choice)
         )
         replay.refresh_from_db()
-        _note(by, replay, f"Planned again: {replay.get_rules_display()}; {replay.get_data_display()}")
+        _note(by, replay, f"Planned again: {_words(replay)}")
         transaction.on_commit(hint, robust=True)
 
 
@@ -83,6 +95,7 @@ def start(replay: Replay, wishes: Wishes, by: Any) -> int:
                 found = going.filter(finding=finding, overwrites=overwrites)
                 found.update(state=ReplayItemState.LEFT_OUT)
         number: int = going.count()
+        anew = going.filter(finding=ReplayFinding.ANEW).count()
         Replay.objects.filter(pk=replay.pk).update(
             state=ReplayState.RUNNING,
             create_anew=wishes.create_anew,
@@ -90,7 +103,7 @@ def start(replay: Replay, wishes: Wishes, by: Any) -> int:
             started_at=Now(),
             started_by=by,
         )
-        _note(by, replay, f"Started: {number} to be sent{_with(wishes)}")
+        _note(by, replay, f"Started: {number} to be sent{_with(wishes, anew)}")
         transaction.on_commit(hint, robust=True)
     return number
 
@@ -159,9 +172,15 @@ def _end(replay: Replay, state: ReplayState, **more: Any) -> None:
     Replay.objects.filter(pk=replay.pk).update(state=state, ended_at=Now(), **more)
 
 
-def _with(wishes: Wishes) -> str:
+def _words(replay: Replay) -> str:
+    told = (replay.get_rules_display(), replay.get_data_display(), replay.get_tickets_display())
+    return "; ".join(map(str, told))
+
+
+def _with(wishes: Wishes, new_tickets: int) -> str:
+    made = f", {new_tickets} as a new ticket in place of another" if new_tickets else ""
     anew = ", what arrived before once more" if wishes.create_anew else ""
-    return anew + (", newer values overwritten" if wishes.overwrite_newer else "")
+    return made + anew + (", newer values overwritten" if wishes.overwrite_newer else "")
 
 
 def _note(by: Any, replay: Replay, what: str) -> None:

@@ -17,8 +17,10 @@ from conversations.models import (
     ReplayItemState,
     ReplayState,
 )
-from conversations.replay import lifecycle
-from conversations.replay.rehearsal import Assessed, assess, failure
+from conversations.replay import lifecycle, renewal
+from conversations.replay.assessment import SENT
+from conversations.replay.rehearsal import Assessed, failure
+from conversations.replay.renewal import Renewal
 from conversations.replay.subject import Cannot, Effect, Subject, Tools
 from conversations.sender import RECORD
 from oneio.blame import place_of
@@ -26,7 +28,6 @@ from oneio.blame import place_of
 log = logging.getLogger(__name__)
 AT_ONCE = 10
 REQUEST_SECONDS = 2.0
-SENT = frozenset({ReplayFinding.SEND, ReplayFinding.DUPLICATE})
 
 
 def plan_at_once(replay: Replay, seconds: float = REQUEST_SECONDS) -> None:
@@ -75,16 +76,19 @@ def plan(replay: Replay, item: ReplayItem, tools: Tools) -> list[ReplayItem]:
     """What one message would lead to, not saved. Raises Cannot."""
     message: Message = item.message
     subject = Subject(message, tools, item.fresh)
-    judged = judge(subject, subject.effects(replay.rules))
+    effects, renewing = subject.effects(replay.rules), renewal.of(replay, message)
+    for endpoint_id in renewing.made:
+        subject.forget(endpoint_id)
+    judged = judge(subject, effects, renewing)
     return [_item(item, effect, found, place) for place, (effect, found) in enumerate(judged)]
 
 
-def judge(subject: Subject, effects: list[Effect]) -> list[tuple[Effect, Assessed]]:
+def judge(subject: Subject, effects: list[Effect], renewing: Renewal) -> list[tuple[Effect, Assessed]]:
     """Each effect with what it would do, knowing that those before it are sent first."""
     creating: set[int] = set()
     judged = []
     for effect in effects:
-        found = assess(subject, effect, creates=effect.target.id in creating)
+        found = renewing.judge(subject, effect, creates=effect.target.id in creating)
         if effect.part == RECORD and found.finding in SENT:
             creating.add(effect.target.id)
         judged.append((effect, found))
@@ -105,6 +109,8 @@ def _item(chosen: ReplayItem, effect: Effect, found: Assessed, place: int) -> Re
         state=ReplayItemState.PLANNED if found.finding in SENT else ReplayItemState.LEFT_OUT,
         finding=found.finding,
         overwrites=found.overwrites,
+        replaces=found.replaces,
+        replaces_number=found.replaces_number,
         contents=found.contents or None,
         fresh=chosen.fresh,
     )

@@ -27,11 +27,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """What sending an effect would do. `contents` is what a person with the right to read sees of it."""
+    """What sending an effect would do. `contents` is what a person with the right to read sees of it.
+
+    `replaces`: the id of the ticket in whose place it makes a new one; `follows`: it goes to a ticket that
+    is made before it in place of another.
+    """
 
     finding: ReplayFinding
     overwrites: bool = False
     contents: dict[str, Any] = field(default_factory=dict)
+    replaces: str = ""
+    replaces_number: str = ""
+    follows: bool = False
 
 
 def assess(subject: Subject, effect: Effect, *, creates: bool = False) -> Assessed:

@@ -27,8 +27,9 @@ from conversations.models import (
     ReplayItem,
     ReplayItemState,
     ReplayState,
+    ReplayTickets,
 )
-from conversations.replay import lifecycle
+from conversations.replay import lifecycle, renewal
 from conversations.replay.assessment import ON_THE_WAY, Wishes
 from conversations.replay.planning import judge
 from conversations.replay.rehearsal import Assessed, failure
@@ -113,11 +114,13 @@ def _run(replay: Replay, message_id: int, tools: Tools) -> None:
     Conversation.objects.filter(pk=message.conversation_id).update(last_activity_at=Now())
     counters.keep([message])
     lanes, _ = queue.lanes_for([_tenant(subject, effect) for effect in effects])
-    found = {effect.place: (effect, assessed) for effect, assessed in judge(subject, effects)}
-    wishes = Wishes(replay.create_anew, replay.overwrite_newer)
+    renewing = renewal.of(replay, message)
+    made = set(renewing.made)
+    found = {effect.place: (effect, assessed) for effect, assessed in judge(subject, effects, renewing)}
     for item in items:
+        item.replay = replay
         place = (item.rule_id or 0, item.endpoint_id or 0, item.part)
-        _settle(item, found.get(place), subject, lanes, wishes)
+        _settle(item, found.get(place), subject, lanes, made)
     queue.recompute(sorted(lanes.values()))
 
 
@@ -126,9 +129,10 @@ def _settle(
     found: tuple[Effect, Assessed] | None,
     subject: Subject,
     lanes: dict[tuple[UUID, int], int],
-    wishes: Wishes,
+    made: set[int],
 ) -> None:
-    """Make the item a delivery, or leave it out for what has changed since the plan."""
+    """Make the item a delivery, or leave it out for what has changed since the plan. `made`: the endpoints
+    where this replay has made a new ticket."""
     if found is None:
         return lifecycle.leave_out(item, ReplayFinding.NO_RULE)
     effect, assessed = found
@@ -136,10 +140,31 @@ def _settle(
         return lifecycle.leave_out(item, ReplayFinding.RULE_CHANGED)
     item.overwrites, item.contents = assessed.overwrites, assessed.contents or None
     item.save(update_fields=["overwrites", "contents"])
+    wishes = Wishes(item.replay.create_anew, item.replay.overwrite_newer)
     if not wishes.include(assessed.finding, overwrites=assessed.overwrites):
         return lifecycle.leave_out(item, assessed.finding)
+    if _ticket_changed(item, assessed, made):
+        return lifecycle.leave_out(item, ReplayFinding.TICKET_CHANGED)
     subject.invite(effect)
-    return lifecycle.queued(item, _send(effect, lanes[effect.planned.conversation.pk, effect.target.id]))
+    lane_id = lanes[effect.planned.conversation.pk, effect.target.id]
+    if assessed.finding is ReplayFinding.ANEW:
+        made.add(effect.target.id)
+        delivery_id = _new(effect, lane_id).pk
+        renewal.take_place(item, effect, delivery_id)
+    else:
+        delivery_id = _new(effect, lane_id).pk if assessed.follows else _send(effect, lane_id)
+    return lifecycle.queued(item, delivery_id)
+
+
+def _ticket_changed(item: ReplayItem, assessed: Assessed, made: set[int]) -> bool:
+    """Whether a new ticket was planned in place of another than the one that is there now; or this was to go
+    to a new ticket, and that was not made."""
+    if item.replaces != assessed.replaces:
+        return True
+    if assessed.follows:
+        return item.endpoint_id not in made
+    was_to_follow = item.replay.tickets == ReplayTickets.NEW and item.finding == ReplayFinding.SEND
+    return was_to_follow and assessed.finding is ReplayFinding.DUPLICATE
 
 
 def _send(effect: Effect, lane_id: int) -> int:
@@ -147,8 +172,7 @@ def _send(effect: Effect, lane_id: int) -> int:
     again = [row for row in effect.earlier if _is_sent_again(row)]
     if again and deliveries.replay(again[-1], effect.rule.version_id, effect.snapshot):
         return int(again[-1].pk)
-    anew = 1 + max((row.anew for row in effect.earlier), default=-1)
-    return _new(effect, lane_id, anew).pk
+    return _new(effect, lane_id).pk
 
 
 def _is_sent_again(row: Delivery) -> bool:
@@ -158,8 +182,10 @@ def _is_sent_again(row: Delivery) -> bool:
     return row.state == DeliveryState.HELD or (row.state in ended and not unsure)
 
 
-def _new(effect: Effect, lane_id: int, anew: int) -> Delivery:
+def _new(effect: Effect, lane_id: int) -> Delivery:
+    """Another delivery than those there are, with an effect key of its own."""
     planned, target = effect.planned, effect.target
+    anew = 1 + max((row.anew for row in effect.earlier), default=-1)
     content = DeliveryContent.objects.create(
         organization_id=target.organization_id, snapshot=dict(effect.snapshot)
     )

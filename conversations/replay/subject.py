@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from conversations.explaining import Recalled, Untraceable
 from conversations.models import (
+    REPLACED,
     Attempt,
     Delivery,
     DeliveryState,
@@ -134,6 +135,7 @@ class Subject:
         """What happened to the target's ticket since the message."""
         conversation, after = self.message.conversation_id, self.message.pk
         heard = Message.objects.filter(endpoint=target.id, conversation=conversation, pk__gt=after)
+        heard = heard.exclude(state=MessageState.PROCESSED, reason=REPLACED)
         told = {
             name
             for one in heard.select_related("body").order_by("-pk")[:LATER_MESSAGES]
@@ -148,6 +150,18 @@ class Subject:
         )
         # What was read again just now is newer than whatever we have written.
         return Later(told, written=self.fresh is None and written.exists())
+
+    def forget(self, endpoint_id: int) -> None:
+        """See it as if this endpoint had no ticket of the conversation yet; nothing is written."""
+        there = self.participants.get(endpoint_id)
+        if there is not None:
+            self.participants[endpoint_id] = Participant(
+                organization_id=there.organization_id,
+                environment_id=there.environment_id,
+                conversation_id=there.conversation_id,
+                endpoint_id=endpoint_id,
+                entity_type_id=there.entity_type_id,
+            )
 
     def invite(self, effect: Effect) -> None:
         """Make the target take part in the conversation."""

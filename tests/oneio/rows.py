@@ -19,6 +19,7 @@ from conversations.models import (
     Participant,
     PayloadView,
     RemoteItem,
+    ReplacedTicket,
     Replay,
     ReplayItem,
 )
@@ -135,6 +136,10 @@ def ticket_rows(message: Message, participant: Participant, delivery: Delivery) 
         message, message.body, participant, conversation, delivery, delivery.lane, delivery.content, file,
         AttachmentChunk.objects.create(attachment=file, index=0, last=True, data=b""),
         RemoteItem.objects.create(participant=participant, kind="comment", remote_id="1", **tenant),
+        ReplacedTicket.objects.create(
+            environment=environment, conversation=conversation, endpoint=delivery.endpoint,
+            entity_type=delivery.entity_type, external_id=unique("old"), delivery=delivery,
+        ),
         Conflict.objects.create(
             environment=environment, conversation=conversation, delivery=delivery, attribute="title",
             kept="ours",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conversations.models import Message, Replay, ReplayData, ReplayRules
+from conversations.models import Message, Replay
 from conversations.replay import lifecycle
 from conversations.replay.assessment import Wishes
 from conversations.replay.planning import plan_some
@@ -18,9 +18,8 @@ EVERYTHING = {"operations": ["create", "update", "comment"]}
 
 def make_plan(place: Office, *messages: Message, by: Any = None, **fields: Any) -> Replay:
     """A replay of these messages, planned."""
-    chosen = {"rules": ReplayRules.CURRENT, "data": ReplayData.STORED} | fields
     keys = [message.pk for message in messages]
-    replay = lifecycle.create(place.environment, keys, chosen["rules"], chosen["data"], by)
+    replay = lifecycle.create(place.environment, keys, lifecycle.Choice(**fields), by)
     tools = Tools()
     while plan_some(replay.pk, tools):
         pass

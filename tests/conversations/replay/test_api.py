@@ -12,6 +12,7 @@ from conversations.models import Delivery, Message, PayloadView, Replay
 from oneio.models import Environment
 from tests.conversations.desk import Office, office
 from tests.conversations.replay.rehearsals import go_on, make_plan
+from tests.conversations.replay.test_running import delivered
 from tests.factories import make_environment
 from tests.signed_in import make_user
 
@@ -136,3 +137,14 @@ def test_nothing_of_others_is_reached(place: Office, message: Message) -> None:
     assert codes == [404, 404, 404, 404, 400]
     assert client.get(address(other)).json() == {"replays": []}
     assert client.get(address(other, uuid4())).status_code == 404
+
+
+def test_new_tickets_are_made_only_when_asked_for(place: Office) -> None:
+    message = delivered(place)
+    body = {"messages": [str(message.body_id)]}
+
+    usual = plan(place.environment, body).json()
+    anew = plan(place.environment, body | {"tickets": "new"}).json()
+
+    assert [item["finding"] for item in usual["items"] + anew["items"]] == ["duplicate", "anew"]
+    assert (anew["tickets"], anew["items"][0]["replaces"]) == ("new", "T-1")

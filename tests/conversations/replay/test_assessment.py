@@ -4,6 +4,7 @@ import pytest
 
 from conversations.models import DeliveryState, HoldReason, ReplayFinding
 from conversations.replay.assessment import (
+    SENT,
     Change,
     Earlier,
     Later,
@@ -106,9 +107,7 @@ def test_only_what_was_chosen_is_sent(
     assert Wishes(anew, overwrite).include(finding, overwrites=overwrites) is sent
 
 
-@pytest.mark.parametrize(
-    "finding", sorted(set(ReplayFinding) - {ReplayFinding.SEND, ReplayFinding.DUPLICATE})
-)
+@pytest.mark.parametrize("finding", sorted(set(ReplayFinding) - SENT))
 def test_what_cannot_be_sent_is_left_out(finding: str) -> None:
     assert not Wishes(create_anew=True, overwrite_newer=True).include(finding, overwrites=False)
 

@@ -11,7 +11,6 @@ from conversations.models import (
     DeliveryState,
     HoldReason,
     Participant,
-    ReplayData,
     ReplayFinding,
     ReplayItem,
     ReplayItemState,
@@ -229,6 +228,6 @@ def test_one_bad_message_does_not_stop_the_plan(place: Office) -> None:
 
 def test_only_messages_of_the_environment_are_taken(place: Office) -> None:
     with pytest.raises(lifecycle.CannotReplay):
-        lifecycle.create(place.environment, [0], ReplayRules.CURRENT, ReplayData.STORED, None)
+        lifecycle.create(place.environment, [0], lifecycle.Choice(), None)
 
     assert not ReplayItem.objects.exists()

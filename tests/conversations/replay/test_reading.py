@@ -29,7 +29,7 @@ def received(line: Line, work_until_idle: Callable[..., None]) -> Message:
 
 
 def make_plan(message: Message) -> Replay:
-    replay = lifecycle.create(message.environment, [message.pk], "current", "now", None)
+    replay = lifecycle.create(message.environment, [message.pk], lifecycle.Choice(data="now"), None)
     work(5.0)
     replay.refresh_from_db()
     return replay

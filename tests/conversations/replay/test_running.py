@@ -24,6 +24,7 @@ from conversations.models import (
 )
 from conversations.replay import lifecycle, running
 from conversations.replay.assessment import Wishes
+from conversations.replay.lifecycle import Choice
 from conversations.replay.running import run_one
 from conversations.replay.subject import Tools
 from routing.models import Counter, RoutingRule
@@ -281,7 +282,7 @@ def test_ended_replay_stays_ended(place: Office, what: str) -> None:
     actions = {
         "start": lambda: lifecycle.start(replay, Wishes(), None),
         "cancel": lambda: lifecycle.cancel(replay, None),
-        "plan again": lambda: lifecycle.plan_again(replay, "current", "stored", None),
+        "plan again": lambda: lifecycle.plan_again(replay, Choice(), None),
     }
 
     with pytest.raises(lifecycle.CannotReplay):
@@ -292,7 +293,7 @@ def test_plan_is_made_again(place: Office) -> None:
     messages = unmatched(place, "a", "b")
     replay = make_plan(place, *messages)
 
-    lifecycle.plan_again(replay, "ran", "stored", None)
+    lifecycle.plan_again(replay, Choice(rules="ran"), None)
 
     replay.refresh_from_db()
     assert (replay.state, replay.rules) == (ReplayState.PLANNING, "ran")
