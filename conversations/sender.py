@@ -137,7 +137,7 @@ def _perform(job: Job, adapter: Adapter, http: HttpClient, files: FileStore | No
         return Done(job, Outcome(Result.CONFIRMED, code="kept_internal"), kept_internal=True)
     # What may be done twice need not be looked up: it is done again. A create in doubt whose ticket has
     # made itself known meanwhile has become an update.
-    return replace(_done(job, plan, outcome=_send(job, plan, adapter, http)), conflicts=conflicts)
+    return _done(job, plan, outcome=_send(job, plan, adapter, http), conflicts=conflicts)
 
 
 def _must_stay(job: Job, command: Command) -> bool:
@@ -157,7 +157,11 @@ def _send(job: Job, plan: Plan, adapter: Adapter, http: HttpClient) -> Outcome:
 
 
 def _done(
-    job: Job, plan: Plan, outcome: Outcome | None = None, verification: Verification | None = None
+    job: Job,
+    plan: Plan,
+    outcome: Outcome | None = None,
+    verification: Verification | None = None,
+    conflicts: tuple[Conflict, ...] = (),
 ) -> Done:
     return Done(
         job,
@@ -167,6 +171,7 @@ def _done(
         repeatable=plan.repeatable,
         steps=len(plan.steps),
         sent=plan.command.attributes,
+        conflicts=conflicts,
     )
 
 
@@ -247,7 +252,9 @@ def _before(job: Job, adapter: Adapter, rows: Sequence[MappingRow]) -> dict[str,
 
 def _overridden(job: Job, adapter: Adapter, row: MappingRow) -> bool:
     """Whether a person has said what each of the row's targets gets."""
-    return all(adapter.attribute_name(target) in job.overrides for target in row.targets)
+    return bool(job.overrides) and all(
+        adapter.attribute_name(target) in job.overrides for target in row.targets
+    )
 
 
 def _comment(job: Job, adapter: Adapter) -> Comment:
@@ -308,6 +315,8 @@ def _context(job: Job, adapter: Adapter) -> dict[str, Any]:
 def _target_known(job: Job, adapter: Adapter) -> dict[str, Value]:
     """What the target is known to have, also under the names that the rule's author wrote."""
     known = changes.from_json(job.shadow).known
+    if not known:
+        return {}
     targets = (target for row in job.rule.outbound for target in row.targets)
     written = {target: adapter.attribute_name(target) for target in targets}
     return {**known, **{target: known[name] for target, name in written.items() if name in known}}

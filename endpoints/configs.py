@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ class NamedTicket:
     entity_type_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadedEndpoint:
     """One endpoint as a worker uses it."""
 
@@ -45,9 +46,9 @@ class LoadedEndpoint:
     """Whether internal comments written there never leave it."""
     references: tuple[NamedTicket, ...] = ()
 
-    @property
+    @cached_property
     def adapter(self) -> Adapter:
-        """A fresh adapter bound to this configuration."""
+        """The adapter bound to this configuration; threads share it, because it changes nothing of itself."""
         return ADAPTERS[self.kind](self.config)
 
     @property

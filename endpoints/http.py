@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.structures import CaseInsensitiveDict
-from requests.utils import check_header_validity
 
 from endpoints.network import Lookup, NetworkPolicy
 from endpoints.outcomes import Phase
@@ -45,7 +44,6 @@ MAX_BODY = 2 * 1024 * 1024
 TEXT_LIMIT = 4096
 _CHUNK = 64 * 1024
 URLS_KEPT = 256
-_write_json = json.JSONEncoder(allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ class HttpAnswer:
     def json(self) -> Any | None:
         """The body as JSON, or None when it is none."""
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
+            return _read_json(self.body.decode(json.detect_encoding(self.body), "surrogatepass"))
         except (ValueError, RecursionError):
             return None
 
@@ -182,7 +180,7 @@ class HttpClient:
             except BaseException:
                 connection.close()
                 raise
-            if reading.is_complete and exchange.sent_whole and connection.sock:
+            if reading.is_complete and exchange.sent_whole and not response.will_close:
                 self._connections.give_back(connection)
             else:
                 connection.close()
@@ -265,14 +263,14 @@ class Prepared(NamedTuple):
     place: Place
     target: str
     headers: dict[str, str]
-    body: bytes | Content | None
+    body: bytes | Content
 
 
 def _prepare(request: HttpRequest) -> Prepared:
     try:
         place = _place(request.url, tuple(request.params.items()))
         body = _body(request)
-        return Prepared(place, place.target, _headers(request, body), body)
+        return Prepared(place, place.target, _headers(request, place.origin, body), body)
     except requests.exceptions.InvalidURL:
         raise _bad_url("its host name is not valid") from None
     except (requests.RequestException, ValueError, TypeError):
@@ -293,18 +291,20 @@ def _place(url: str, params: tuple[tuple[str, str], ...]) -> Place:
     return Place(name, Origin(secure, parts.hostname or "", port), prepared.path_url)
 
 
-def _headers(request: HttpRequest, body: bytes | Content | None) -> dict[str, str]:
+def _headers(request: HttpRequest, origin: Origin, body: bytes | Content) -> dict[str, str]:
     """Names ignore case: of two that differ in nothing else, the later one counts."""
-    given = {"User-Agent": USER_AGENT, **request.headers, "Accept-Encoding": "identity"}
+    given = {
+        "Host": origin.header(),
+        "User-Agent": USER_AGENT,
+        **request.headers,
+        "Accept-Encoding": "identity",
+    }
     if request.auth:
         login = ":".join(request.auth).encode("latin-1")
         given["Authorization"] = f"Basic {b64encode(login).decode()}"
-    if body is not None or request.method not in {"GET", "HEAD"}:
-        given["Content-Length"] = str(len(body or b""))
-    headers: dict[str, tuple[str, str]] = {}
-    for name, value in given.items():
-        check_header_validity((name, value))
-        headers[name.lower()] = (name, value)
+    if body or request.method not in {"GET", "HEAD"}:
+        given["Content-Length"] = str(len(body))
+    headers = {name.lower(): (name, value) for name, value in given.items()}
     if request.json is not None:
         headers.setdefault("content-type", ("Content-Type", "application/json"))
     return dict(headers.values())
@@ -318,12 +318,12 @@ def _headers_in(response: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
     return headers
 
 
-def _body(request: HttpRequest) -> bytes | Content | None:
+def _body(request: HttpRequest) -> bytes | Content:
     if request.content is not None:
-        return request.content if request.content.length else None
+        return request.content
     if request.body:
         return request.body.encode() if isinstance(request.body, str) else request.body
-    return _write_json(request.json).encode() if request.json is not None else None
+    return _write_json(request.json).encode() if request.json is not None else b""
 
 
 def _raw_pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
@@ -361,3 +361,8 @@ def _bad_url(why: str) -> HttpFailure:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON.")
+
+
+# Made once: the short forms make an encoder or decoder for each text that is not quite usual.
+_write_json = json.JSONEncoder(allow_nan=False).encode
+_read_json = json.JSONDecoder(parse_constant=_refuse_constant).decode

@@ -8,12 +8,13 @@ import ssl
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import certifi
+from requests.utils import check_header_validity
 from urllib3.util import wait_for_read
 
 from endpoints.network import Address, BlockedAddress, Lookup, NetworkPolicy, resolve
@@ -172,65 +173,72 @@ class Origin(NamedTuple):
     host: str
     port: int
 
+    def header(self) -> str:
+        """How a request's Host names it."""
+        name = f"[{self.host}]" if ":" in self.host else self.host.rstrip(".")
+        usual = http.client.HTTPS_PORT if self.secure else http.client.HTTP_PORT
+        return name if self.port == usual else f"{name}:{self.port}"
 
-class Connection(http.client.HTTPConnection):
-    """Dials only addresses that the policy allows; sends head and small body of a request in one piece."""
 
-    last_used = 0.0
-    _gathered: bytearray | None = None
+class Connection:
+    """One connection: dials only addresses that the policy allows, and has one exchange after the other."""
 
     def __init__(self, origin: Origin) -> None:
-        super().__init__(origin.host.rstrip("."), origin.port)
         self.origin = origin
-
-    def connect(self) -> None:
-        """Open the socket. Raises HttpFailure."""
-        self.sock = _dial(current_exchange.get(), self.origin.host, self.origin.port)
+        self.last_used = 0.0
+        self._socket: socket.socket | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether it was used a moment ago and its other end has neither closed it nor said anything."""
-        fresh = self.sock is not None and time.monotonic() - self.last_used < MAX_IDLE
-        return fresh and not wait_for_read(self.sock, 0.0)
+        if self._socket is None or time.monotonic() - self.last_used >= MAX_IDLE:
+            return False
+        return not wait_for_read(self._socket, 0.0)
 
     def ask(
-        self, method: str, target: str, headers: Mapping[str, str], body: Any
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes]
     ) -> http.client.HTTPResponse:
-        """Send a request and read the head of its answer; the body is the caller's to read."""
+        """Send a request and read the head of its answer; the body is the caller's to read. Raises
+        HttpFailure and HTTPException, and ValueError for what a head cannot hold."""
+        head = _head(method, target, headers)
+        if self._socket is None:
+            self._socket = self._dial()
         try:
-            self.request(method, target, body, headers)
+            self._send(self._socket, head, body)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the answer may have come before the end
         else:
             current_exchange.get().sent_whole = True
-        answer = self.getresponse()
+        answer = http.client.HTTPResponse(self._socket, method=method)
+        try:
+            answer.begin()
+        except BaseException:
+            answer.close()
+            raise
         self.last_used = time.monotonic()
         return answer
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a whole request."""
-        self._gathered = bytearray()
-        try:
-            super().request(*args, **kwargs)
-            self._send_gathered()
-        finally:
-            self._gathered = None
+    def close(self) -> None:
+        """Close the socket; an answer that is still being read ends."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
-    def send(self, data: Any) -> None:
-        """Keep what is small until the request is complete."""
-        if self._gathered is not None and isinstance(data, bytes) and len(data) <= GATHERED_BYTES:
-            self._gathered += data
-            if len(self._gathered) <= GATHERED_BYTES:
-                return
-            data = b""
-        self._send_gathered()
-        if data:
-            super().send(data)
+    def _dial(self) -> socket.socket:
+        return _dial(current_exchange.get(), self.origin.host, self.origin.port)
 
-    def _send_gathered(self) -> None:
-        gathered, self._gathered = self._gathered, None
-        if gathered:
-            super().send(bytes(gathered))
+    def _send(self, wire: socket.socket, head: bytes, body: bytes | Iterable[bytes]) -> None:
+        if not isinstance(body, bytes):
+            # The first piece is there before anything leaves: what cannot be read is not begun.
+            pieces = iter(body)
+            self._send(wire, head, next(pieces, b""))
+            for piece in pieces:
+                wire.sendall(piece)
+        elif len(head) + len(body) <= GATHERED_BYTES:
+            wire.sendall(head + body)
+        else:
+            wire.sendall(head)
+            wire.sendall(body)
 
 
 class TlsConnection(Connection):
@@ -238,15 +246,13 @@ class TlsConnection(Connection):
 
     def __init__(self, origin: Origin, context: ssl.SSLContext) -> None:
         super().__init__(origin)
-        self.default_port = http.client.HTTPS_PORT
         self._context = context
 
-    def connect(self) -> None:
-        """Open the socket and agree on the encryption. Raises HttpFailure."""
+    def _dial(self) -> socket.socket:
         exchange = current_exchange.get()
-        Connection.connect(self)
+        plain = super()._dial()
         try:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+            return self._context.wrap_socket(plain, server_hostname=self.origin.host.rstrip("."))
         except TimeoutError:
             raise exchange.connect_timed_out() from None
         except ssl.SSLCertVerificationError as error:
@@ -299,6 +305,15 @@ class Connections:
         with self._lock:
             idle = self._idle.get(origin)
             return idle.pop() if idle else None
+
+
+def _head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """The head of a request. Raises ValueError for a header that would end its line or is not Latin-1."""
+    lines = [f"{method} {target} HTTP/1.1"]
+    for name, value in headers.items():
+        check_header_validity((name, value))
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _close_all(kept: dict[Origin, list[Connection]]) -> None:

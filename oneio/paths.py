@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -64,16 +64,16 @@ class Path:
     """A parsed path; make it with `compile_path`. Two paths are equal if they take the same steps."""
 
     steps: tuple[_Step, ...]
+    many: bool = field(init=False, repr=False, compare=False)
+    """Whether the path may lead to several values."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "many", any(isinstance(step, slice | _Every) for step in self.steps))
 
     @property
     def root(self) -> str | None:
         """The name that the path begins with; None for `$`, `*` and the like."""
         return self.steps[0] if self.steps and isinstance(self.steps[0], str) else None
-
-    @property
-    def many(self) -> bool:
-        """Whether the path may lead to several values."""
-        return any(isinstance(step, slice | _Every) for step in self.steps)
 
     def under(self, name: str) -> Path:
         """The same path, one level down: looked for in what `name` holds."""
@@ -83,8 +83,10 @@ class Path:
         """The first value that the path leads to, or `MISSING`. A value of None is a value."""
         value = document
         for place, step in enumerate(self.steps):
-            if type(value) is not dict or type(step) is not str:
+            if type(step) is not str:
                 return next(_walk(value, self.steps[place:]), MISSING)
+            if type(value) is not dict and not isinstance(value, Mapping):
+                return MISSING
             value = value.get(step, MISSING)
         return value
 

@@ -54,27 +54,30 @@ class FoldedNames(Mapping[str, Any]):
 class View(Mapping[str, Any]):
     """A context document as paths and templates read it: a name that is no part of it is an attribute."""
 
-    __slots__ = ("_attributes", "_parts", "found")
+    __slots__ = ("_document", "_parts", "found")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.found: dict[Path, Any] = {}
-        self._parts = {name: _folded(name, part) for name, part in document.items()}
-        self._attributes = self._parts.get("attributes", {})
+        self._document = document
+        self._parts: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        if name in ROOTS or name in self._parts:
+        if name in self._parts:
             return self._parts[name]
-        return self._attributes[name]
+        if name in ROOTS or name in self._document:
+            part = self._parts[name] = _folded(name, self._document[name])
+            return part
+        return self.part("attributes")[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
+        return iter(self._document)
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._document)
 
     def part(self, name: str) -> Mapping[str, Any]:
         """One named part; empty if the document has none."""
-        found = self._parts.get(name)
+        found = self[name] if name in self._document else None
         return found if isinstance(found, Mapping) else {}
 
 

@@ -63,6 +63,7 @@ class RestAdapter(Adapter):
     def __init__(self, endpoint: EndpointConfig) -> None:
         super().__init__(endpoint)
         self._fault: DeclarationError | None = None
+        self._names: dict[str, str] = {}
         try:
             self._rest = self.declaration or declaration_from_text(
                 str(endpoint.settings.get("declaration", ""))
@@ -74,6 +75,9 @@ class RestAdapter(Adapter):
             return
         # What the class may do depends, for one endpoint, on what its declaration has.
         vars(self)["capabilities"] = _capabilities(self._rest)
+        for name, field in self._rest.attributes.items():
+            self._names.setdefault(field.native, name)
+        self._carried: dict[Action, rendering.Carried] = {}
         lookup = self._rest.operations.lookup
         vars(self)["verify_settles_in"] = timedelta(seconds=lookup.settles_in if lookup else 0)
 
@@ -203,8 +207,7 @@ class RestAdapter(Adapter):
 
     def attribute_name(self, native_name: str) -> str:
         """The attribute that the declaration has for a native field."""
-        declared = {} if self._fault else self._rest.attributes
-        return next((name for name, field in declared.items() if field.native == native_name), native_name)
+        return self._names.get(native_name, native_name)
 
     def _declared(self) -> RestDeclaration:
         if self._fault:
@@ -222,7 +225,7 @@ class RestAdapter(Adapter):
 
     def _result(self, command: Command, request: Request, answer: Exchange) -> Outcome:
         """The confirmed outcome, with the ids that the answer holds."""
-        written = rendering.written_by(request, self._rest, command.attributes)
+        written = self._carried_by(command.action, request).of(command.attributes)
         outcome = replace(_on_target(command, answer.outcome), written=written)
         remote_id = reading.text_at(request.id, answer.body, answer.headers, {})
         if command.action in _ITEMS:
@@ -230,6 +233,11 @@ class RestAdapter(Adapter):
         if command.action is Action.CREATE and not remote_id:
             return _without_id(outcome)
         return self._named(outcome, request, answer.body, answer, remote_id)
+
+    def _carried_by(self, action: Action, request: Request) -> rendering.Carried:
+        if action not in self._carried:
+            self._carried[action] = rendering.Carried(request, self._rest)
+        return self._carried[action]
 
     def _named(
         self, outcome: Outcome, request: Request, document: Any, answer: Exchange, remote_id: str

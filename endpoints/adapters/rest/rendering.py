@@ -132,18 +132,24 @@ def entity_values(endpoint: EndpointConfig, entity: EntityConfig) -> dict[str, A
     }
 
 
-def written_by(request: Request, declaration: RestDeclaration, attributes: Attributes) -> dict[str, Any]:
-    """Those of the attributes that the request's templates carry to the system."""
-    read = [path.steps for path in paths_read(request.path, request.query, request.headers, request.body)]
-    return {
-        name: value
-        for name, value in attributes.items()
-        if any(
-            _overlap(steps, carried)
-            for steps in read
-            for carried in (("attributes", name), ("fields", *_native_steps(declaration, name)))
-        )
-    }
+class Carried:
+    """Which attributes the templates of a request carry to the system, worked out once for each name."""
+
+    def __init__(self, request: Request, declaration: RestDeclaration) -> None:
+        trees = (request.path, request.query, request.headers, request.body)
+        self._read = [path.steps for path in paths_read(*trees)]
+        self._declaration = declaration
+        self._known: dict[str, bool] = {}
+
+    def of(self, attributes: Attributes) -> dict[str, Any]:
+        """Those of the attributes that are carried."""
+        return {name: value for name, value in attributes.items() if self._carries(name)}
+
+    def _carries(self, name: str) -> bool:
+        if name not in self._known:
+            places = ("attributes", name), ("fields", *_native_steps(self._declaration, name))
+            self._known[name] = any(_overlap(steps, place) for steps in self._read for place in places)
+        return self._known[name]
 
 
 def _fields(endpoint: EndpointConfig, declaration: RestDeclaration, attributes: Attributes) -> dict[str, Any]:

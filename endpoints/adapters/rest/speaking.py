@@ -29,7 +29,7 @@ class RestSpeaker(Speaker):
 
     def _request(self, step: Step) -> HttpRequest:
         request = Speaker._request(self, step)
-        return replace(request, params={**request.params, **self.params})
+        return replace(request, params={**request.params, **self.params}) if self.params else request
 
 
 def speaker_for(
@@ -53,9 +53,10 @@ def speaker_for(
             headers[auth.name] = f"{auth.prefix}{secrets.get('api_key', '')}"
         case AuthKind.QUERY:
             params[auth.name] = secrets.get("api_key", "")
-    codes = request.success or endpoint.success_codes
+    if request.success:
+        endpoint = replace(endpoint, success_codes=request.success)
     return RestSpeaker(
-        replace(endpoint, success_codes=codes),
+        endpoint,
         http,
         lambda body: explain(declaration, body),
         headers,

@@ -60,10 +60,11 @@ def read_value(field: Field, name: str, kind: EntityKind, raw: Any, times: Times
 
 def native_value(field: Field, value: Value, times: Times, zone: ZoneInfo) -> Any:
     """An attribute's value as the system's own: codes for what people see, times as it writes them."""
-    text = text_of(value).casefold()
-    for code, shown in field.values.items():
-        if shown.casefold() == text:
-            return code
+    if field.values:
+        text = text_of(value).casefold()
+        for code, shown in field.values.items():
+            if shown.casefold() == text:
+                return code
     return plain_value(value, times, zone)
 
 
