@@ -272,6 +272,8 @@ def _outbound(job: Job) -> tuple[MappingRow, ...]:
 
 def outgoing(job: Job) -> list[Outgoing]:
     """What the rule makes of each attribute, whatever goes wrong with others; nothing is sent."""
+    if job.part == WRITE_BACK or job.file:
+        return []  # no mapping has a say in them
     adapter = job.endpoint.adapter
     context = _context(job, adapter)
     rows: dict[str, list[MappingRow]] = {}

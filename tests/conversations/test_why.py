@@ -80,6 +80,17 @@ def test_rule_that_carries_says_where_and_what_each_mapping_gives(place: Office)
     assert "from oneio" in html
 
 
+def test_number_written_back_is_no_mapping_of_the_rule(place: Office) -> None:
+    place.rule(TITLE, {"kind": "template", "template": "{{ comment.text }} (from us)", "target": "comment"})
+    message = told(place)
+    place.deliver()
+
+    html = story(message)
+
+    assert "the number of the new ticket" in html
+    assert "(from us)" not in html
+
+
 def test_rule_for_another_operation_says_so(place: Office) -> None:
     place.rule(operations=["comment"])
 
