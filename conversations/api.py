@@ -100,8 +100,8 @@ class Messages(ReceiverView):
         limit = settings.MESSAGE_MAX_BYTES
         content_type = str(media_type(request.META.get("CONTENT_TYPE") or ""))
         raw = read_whole(request._request, limit, message_too_large(limit))
-        message = accept(endpoint, arrival(request, raw, content_type))
-        return Response({"response_id": message.response_id}, status=202)
+        response_id = accept(endpoint, arrival(request, raw, content_type))
+        return Response({"response_id": response_id}, status=202)
 
 
 class MessageState(ReceiverView):

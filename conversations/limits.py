@@ -67,6 +67,7 @@ def queue_is_old(endpoint: Endpoint) -> bool:
         return False
     looked_at, old = _queue_looks.get(endpoint.pk, (-QUEUE_LOOK_SECONDS, False))
     if time.monotonic() - looked_at >= QUEUE_LOOK_SECONDS:
+        _queue_looks[endpoint.pk] = (time.monotonic(), old)  # one request looks, the others go on
         with database_deadline():
             old = _oldest_is_too_old(endpoint)
         _queue_looks[endpoint.pk] = (time.monotonic(), old)

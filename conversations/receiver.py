@@ -14,7 +14,6 @@ from rest_framework.request import Request
 from conversations.problems import Problem, unauthorized
 from endpoints.models import Endpoint
 from endpoints.receiver_logins import identify, identify_token
-from oneio.deadline import database_deadline
 from oneio.models import EnvironmentKind
 
 TOKEN_PARAMETER = "auth_token"  # noqa: S105 (a name)
@@ -36,8 +35,7 @@ class ReceiverAuthentication(BaseAuthentication):
         offered = _offered(request)
         if offered is None:
             return None
-        with database_deadline():
-            endpoint = _identified(*offered)
+        endpoint = _identified(*offered)
         if endpoint is None:
             raise _unknown()
         _check_environment(endpoint, request.parser_context["kwargs"]["environment"])

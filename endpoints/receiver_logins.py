@@ -17,6 +17,8 @@ from django.db.models.functions import Now
 
 from endpoints.models import Endpoint, ReceiverLogin
 from oneio.crypto import keyed_hash
+from oneio.deadline import database_deadline
+from oneio.together import shared
 
 PASSWORD_BYTES = 32
 GRACE = timedelta(hours=24)
@@ -76,13 +78,13 @@ def grace_ends(endpoint: Endpoint) -> datetime | None:
 def identify(username: str, password: str) -> Endpoint | None:
     """The endpoint these HTTP Basic credentials belong to, with its environment; one query a second."""
     given = _password_hash(username, password)
-    return _recently(given) or _remember(given, _by_password(username, given))
+    return _recently(given) or _by_password((username, given))
 
 
 def identify_token(token: str) -> Endpoint | None:
     """The endpoint whose receiver password is `token`, with its environment; one query a second."""
     given = _token_hash(token)
-    return _recently(given) or _remember(given, _by_token(given))
+    return _recently(given) or _by_token(given)
 
 
 def forget_identified() -> None:
@@ -90,14 +92,15 @@ def forget_identified() -> None:
     _identified.clear()
 
 
-def _by_password(username: str, given: bytes) -> Endpoint | None:
-    logins = _valid().filter(username=username)
-    return _matching(given, ((bytes(login.password_hash), login) for login in logins))
+@shared
+def _by_password(login: tuple[str, bytes]) -> Endpoint | None:
+    username, given = login
+    return _recently(given) or _remember(given, "password_hash", _valid().filter(username=username))
 
 
+@shared
 def _by_token(given: bytes) -> Endpoint | None:
-    logins = _valid().filter(token_hash=given)
-    return _matching(given, ((bytes(login.token_hash), login) for login in logins))
+    return _recently(given) or _remember(given, "token_hash", _valid().filter(token_hash=given))
 
 
 def _recently(given: bytes) -> Endpoint | None:
@@ -105,8 +108,10 @@ def _recently(given: bytes) -> Endpoint | None:
     return endpoint if time.monotonic() < until else None
 
 
-def _remember(given: bytes, endpoint: Endpoint | None) -> Endpoint | None:
+def _remember(given: bytes, column: str, logins: QuerySet[ReceiverLogin]) -> Endpoint | None:
     """Known senders only, so that guesses do not fill the memory."""
+    with database_deadline():
+        endpoint = _matching(given, ((bytes(getattr(login, column)), login) for login in logins))
     if endpoint is not None:
         if len(_identified) >= IDENTIFIED_AT_MOST:
             _identified.clear()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.apps import apps
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models.base import ModelState
 from django.db.models.expressions import DatabaseDefault
 
@@ -77,9 +76,7 @@ def insert_together(*rows: models.Model) -> None:
     """
     tables = tuple((row._meta.label, _columns(row._meta.label, _insertable(row))) for row in rows)
     values = [column.of([row]) for row, (_, columns) in zip(rows, tables, strict=True) for column in columns]
-    # One statement is a transaction of its own; inside another's, a refusal must not spoil that one.
-    alone = nullcontext() if not connection.in_atomic_block else transaction.atomic()
-    with alone:
+    with statements.alone():
         keys = statements.one(_together_sql(tables), values)
     for row, key in zip(rows, keys, strict=True):
         row.pk = row._meta.pk.to_python(key)

@@ -22,7 +22,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import transaction
 
+from oneio.deadline import database_deadline
 from oneio.randomness import random_bytes
+from oneio.together import shared
 
 AS_IT_IS, DEFLATED = 1, 2
 # Below this there is nothing to gain. With zlib's usual window most of the time would go into laying it out.
@@ -129,10 +131,12 @@ def _deflated(plaintext: bytes) -> bytes:
 
 
 @cache
+@shared
 def _active_key(organization_id: int) -> tuple[int, AESGCM]:
     from oneio.models import DataKey
 
-    key = DataKey.objects.get(organization_id=organization_id, active=True)
+    with database_deadline():
+        key = DataKey.objects.get(organization_id=organization_id, active=True)
     return key.pk, _key(key.pk, organization_id)
 
 
@@ -140,7 +144,8 @@ def _active_key(organization_id: int) -> tuple[int, AESGCM]:
 def _key(key_id: int, organization_id: int) -> AESGCM:
     from oneio.models import DataKey
 
-    key = DataKey.objects.filter(pk=key_id, organization_id=organization_id).first()
+    with database_deadline():
+        key = DataKey.objects.filter(pk=key_id, organization_id=organization_id).first()
     if key is None:
         raise Undecryptable(f"Data key {key_id} does not belong to organization {organization_id}.")
     return AESGCM(_unwrap(key.wrapped, key.pk, organization_id))

@@ -65,12 +65,17 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
         """The same for a row that was read without its model."""
         return self.to_value(decrypt(bytes(ciphertext), self._place(organization_id, primary_key)))
 
+    def seal_at(self, value: Any, organization_id: int, primary_key: object) -> Ciphertext:
+        """A Python value as the row with this key is to hold it, for rows written without their model."""
+        place = self._place(organization_id, primary_key)
+        return Ciphertext(encrypt(self.to_bytes(value), place, deflate=self.deflates))
+
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Ciphertext):
             return value
-        place = self._place_of(model_instance)
-        return Ciphertext(encrypt(self.to_bytes(value), place, deflate=self.deflates))
+        row: Any = model_instance
+        return self.seal_at(value, row.organization_id, row.pk)
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
@@ -85,9 +90,6 @@ class EncryptedField(models.BinaryField):  # type: ignore[type-arg]
 
     def get_transform(self, lookup_name: str) -> Any:
         self._refuse("searched")
-
-    def _place_of(self, instance: Any) -> Place:
-        return self._place(instance.organization_id, instance.pk)
 
     def _place(self, organization_id: int, primary_key: object) -> Place:
         return Place(organization_id, self.model._meta.db_table, str(self.column), primary_key)

@@ -23,7 +23,6 @@ from oneio.state import state_directory
 
 PORT = 8000
 PORTS_TRIED = 50
-WEB_THREADS = 4
 CORES_PER_WEB_PROCESS = 4
 ADMINISTRATOR = "admin"
 ASK_SECONDS = 2.0
@@ -108,7 +107,7 @@ def web_server(port: int, host: str = "127.0.0.1", environment: dict[str, str] |
         "--port": port,
         "--interface": "wsgi",
         "--workers": processes,
-        "--blocking-threads": WEB_THREADS,
+        "--blocking-threads": settings.WEB_THREADS,
         "--log-level": "warning",
         "--workers-kill-timeout": 8,
     }

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
 
@@ -136,6 +137,11 @@ def every(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         cursor.execute(sql, parameters)
         rows: list[Any] = cursor.fetchall()
         return rows
+
+
+def alone() -> AbstractContextManager[Any]:
+    """Around a statement that may be refused: a refusal must not spoil the transaction it is in."""
+    return transaction.atomic() if connection.in_atomic_block else nullcontext()
 
 
 def bigints(values: Iterable[int]) -> Array:

@@ -1,16 +1,18 @@
 """Storing: once per Idempotency-Key, also when two arrive at once, and never half."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import patch
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.http import HttpResponse
 
 from conversations import ingest
 from conversations.models import Attachment, Message, MessageBody
 from tests.conversations.inbound import ATTACHMENTS, MESSAGES, Sender
+from tests.oneio.test_together import wait_for
 
 
 @pytest.mark.django_db
@@ -136,3 +138,72 @@ def test_workers_are_woken_after_commit() -> None:
         sender.post()
 
     assert seen == [(False, 1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_at_once_share_a_commit() -> None:
+    sender = Sender()
+
+    answers = post_while_storing_waits([lambda: sender.post(b"{}")] * 6)
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["response_id"] for answer in answers}) == 6
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), count(DISTINCT xmin::text) FROM conversations_message")
+        assert cursor.fetchone() == (6, 2)  # the one that waited, and all that came meanwhile
+
+
+@pytest.mark.django_db(transaction=True)
+def test_repeated_key_spoils_no_neighbour() -> None:
+    sender = Sender()
+    bodies = [(b"{}", ""), (b'{"a": 1}', "k"), (b'{"a": 1}', "k"), (b'{"a": 2}', "k"), (b'{"a": 3}', "other")]
+    posts = [lambda body=body, key=key: sender.post(body, HTTP_IDEMPOTENCY_KEY=key) for body, key in bodies]
+
+    alone, first, again, reused, other = post_while_storing_waits(posts)
+
+    assert first.json()["response_id"] == again.json()["response_id"]
+    assert reused.status_code == 422
+    assert {answer.status_code for answer in (alone, first, again, other)} == {202}
+    assert Message.objects.count() == MessageBody.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refused_message_fails_alone() -> None:
+    sender = Sender()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE conversations_message ADD CONSTRAINT refuse CHECK (size <> 8) NOT VALID")
+    try:
+        bodies = [b"{}", b'{"a": 1}', b'{"a": 12}', b'{"a": 123}']
+        answers = post_while_storing_waits([lambda body=body: sender.post(body) for body in bodies])
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE conversations_message DROP CONSTRAINT refuse")
+
+    assert [answer.status_code for answer in answers] == [202, 503, 202, 202]
+    assert sorted(bytes(body.raw) for body in MessageBody.objects.all()) == sorted({*bodies} - {bodies[1]})
+
+
+def post_while_storing_waits(posts: list[Callable[[], HttpResponse]]) -> list[HttpResponse]:
+    """Post one after the other while a lock keeps the first of them from being stored; their answers."""
+    with ThreadPoolExecutor(len(posts)) as threads, transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE conversations_messagebody")
+        futures = []
+        for count, post in enumerate(posts):
+            futures.append(threads.submit(_then_close, post))
+            wait_for(lambda count=count: waiting_to_be_stored() == count)  # type: ignore[misc]
+        transaction.set_rollback(True)
+    return [future.result(20) for future in futures]
+
+
+def waiting_to_be_stored() -> int:
+    """How many have joined the next commit; -1 before the first one has begun to store."""
+    waiting = list(ingest._together._waiting.values())
+    return len(waiting[0]) if waiting else -1
+
+
+def _then_close(post: Callable[[], HttpResponse]) -> HttpResponse:
+    try:
+        return post()
+    finally:
+        connection.close()

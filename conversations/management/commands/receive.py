@@ -32,11 +32,11 @@ class Command(BaseCommand):
         path: Path = options["file"]
         content_type = options["content_type"] or _type_of(path)
         try:
-            message = accept(endpoint, Arrival(_content(path), str(media_type(content_type))))
+            response_id = accept(endpoint, Arrival(_content(path), str(media_type(content_type))))
         except Malformed as error:
             recorded = f" It is recorded as faulty message {error.response_id}." if error.response_id else ""
             raise CommandError(f"{error}{recorded}") from None
-        self.stdout.write(message.response_id)
+        self.stdout.write(response_id)
 
 
 def _type_of(path: Path) -> str:
