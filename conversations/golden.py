@@ -100,6 +100,8 @@ class Checking:
             actual = _result(self.tried(case))
         except compiled.RuleError as error:
             return Checked(case, problem=str(error))
+        if "conversation" not in case.expected:
+            del actual["conversation"]  # the case was kept before these were compared
         deviations = _deviations(_flat(case.expected), _flat(actual))
         return Checked(case, tuple(one for one in deviations if not _is_ignored(one.name, case.ignore)))
 
@@ -168,6 +170,7 @@ def _result(tried: Tried) -> dict[str, Any]:
         "result": tried.finding.value if tried.finding else "not asked",
         "fields": {name: _field(one) for name, one in tried.fields.items()},
         "variables": encode_attributes(tried.variables),
+        "conversation": encode_attributes(tried.kept),
     }
 
 
@@ -176,7 +179,11 @@ def _field(one: Outgoing) -> Any:
 
 
 def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
-    variables = {f"variables.{name}": value for name, value in result.get("variables", {}).items()}
+    variables = {
+        f"{kind}.{name}": value
+        for kind in ("variables", "conversation")
+        for name, value in result.get(kind, {}).items()
+    }
     return {"result": result.get("result"), **result.get("fields", {}), **variables}
 
 

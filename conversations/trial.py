@@ -16,7 +16,7 @@ from endpoints.canonical import Value, to_json
 from endpoints.configs import EndpointConfigs
 from routing.compiled import RoutingRule, RuleSet
 from routing.context import view
-from routing.decision import Facts, Part, Route, context, is_internal
+from routing.decision import Facts, Part, Route, context, decide, is_internal
 from routing.explanation import ACTED, Account, Finding, explain
 
 NOBODY = UUID(int=0)
@@ -34,12 +34,14 @@ class Ticket:
 class Tried:
     """What one version of a rule makes of a message; no account where the message is not for it.
 
-    `fields` are the outgoing ones by name, those of comments and files under the name of their part.
+    `fields` are the outgoing ones by name, those of comments and files under the name of their part;
+    `kept` the conversation variables that it writes, as they are once it has run.
     """
 
     account: Account | None = None
     fields: Mapping[str, Outgoing] = field(default_factory=dict)
     variables: Mapping[str, Value] = field(default_factory=dict)
+    kept: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def finding(self) -> Finding | None:
@@ -82,11 +84,15 @@ class Bench:
         """What `rule` makes of a message, decided with the others. `tickets` are the conversation's, by
         endpoint. Delays are not waited for."""
         facts = replace(facts, situation=None)
-        account = explain(self._asked(rule, message, facts), facts).of(rule.rule_id)
-        if account is None or account.route is None:
+        asked = self._asked(rule, message, facts)
+        account = explain(asked, facts).of(rule.rule_id)
+        if account is None or account.finding not in ACTED:
             return Tried(account)
+        kept = _kept(rule, asked, facts)
+        if account.route is None:
+            return Tried(account, kept=kept)
         fields = dict(self._fields(account.route, message, facts, tickets))
-        return Tried(account, fields, account.route.variables)
+        return Tried(account, fields, account.route.variables, kept)
 
     def _asked(self, rule: RoutingRule, message: Message, facts: Facts) -> list[RoutingRule]:
         """The rule and those others whose conditions can hold, in the order in which they are asked."""
@@ -146,6 +152,15 @@ class Bench:
             since=message.received_at,
             participants=facts.participants if rule.asks_participants else {},
         )
+
+
+def _kept(rule: RoutingRule, asked: Sequence[RoutingRule], facts: Facts) -> dict[str, Value]:
+    """What the rule leaves in the conversation variables that it writes; rules after it do not count."""
+    written = [target for row in rule.conversation for target in row.targets]
+    if not written:
+        return {}
+    after = decide(asked[: asked.index(rule) + 1], facts).variables
+    return {name: after[name] for name in written if name in after}
 
 
 def differences(before: Tried, after: Tried) -> list[FieldChange]:

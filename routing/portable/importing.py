@@ -197,8 +197,13 @@ class _Import:
 
     def identify(self, rule: RoutingRule, node: reading.RuleNode) -> None:
         """Give the rule the name, label, owner and switch of the document."""
+        asks_for_a_test = rule.test_before_publish
         for name, value in node.rule.items():
             setattr(rule, name, value)
+        if (
+            self.options.publish
+        ):  # what counts at once cannot free itself from the test that is asked for here
+            rule.test_before_publish |= asks_for_a_test
         rule.owner = self._owner(node) or rule.owner or self.options.by
         self._saved(rule)
 
@@ -353,9 +358,7 @@ def _refuse_secrets(node: reading.EndpointNode) -> None:
 
 def _content(document: Mapping[str, Any]) -> dict[str, Any]:
     """What of a rule's document belongs to its version."""
-    return {
-        key: value for key, value in document.items() if key not in ("name", "use_case", "enabled", "owner")
-    }
+    return {key: value for key, value in document.items() if key not in (*RULE.fields, "owner")}
 
 
 def _of(version: RuleVersion) -> dict[str, Any]:

@@ -63,7 +63,7 @@ ENDPOINT = Shape(
 )
 ENTITY = Shape(EntityType, _same("kind", "remote_name", "resolving_value", "status", "settings"))
 TABLE = Shape(TranslationTable, _same("unmapped", "default", "inputs", "outputs"))
-RULE = Shape(RoutingRule, _same("name", "use_case", "enabled"))
+RULE = Shape(RoutingRule, _same("name", "use_case", "enabled", "test_before_publish"))
 VERSION = Shape(
     RuleVersion,
     _same("action", "operations", "priority", "message_type", "write_back", "supersede"),

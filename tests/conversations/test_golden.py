@@ -113,6 +113,48 @@ def test_numbers_of_counters_are_those_of_then(place: Office) -> None:
     assert Counter.objects.get().value == 2
 
 
+def remembering(place: Office, source: str = "title", **fields: Any) -> RoutingRule:
+    """A rule that keeps something of the message with the conversation."""
+    return place.rule(TITLE, {"category": "conversation", "source": source, "target": "last"}, **fields)
+
+
+def test_conversation_variables_are_compared(place: Office) -> None:
+    rule = remembering(place)
+    case = kept(told(place), rule)
+    draft = versions.draft_of(rule)
+    draft.mappings.filter(category="conversation").update(source="priority", missing="default", default="low")
+    versions.publish(rule, None, "Changed")
+    case.rule.refresh_from_db()
+
+    [checked] = golden.check([case])
+
+    assert [(one.name, one.expected, one.actual) for one in checked.deviations] == [
+        ("conversation.last", "Down", "low")
+    ]
+
+
+def test_rule_that_only_remembers_is_compared(place: Office) -> None:
+    rule = remembering(place, action="process_only", target=None)
+
+    case = kept(told(place), rule)
+
+    assert (case.expected["result"], case.expected["conversation"]) == ("processes", {"last": "Down"})
+
+
+def test_what_later_rules_keep_does_not_count(place: Office) -> None:
+    rule = remembering(place, priority=10)
+    remembering(place, "message.external_id")
+
+    assert kept(told(place), rule).expected["conversation"] == {"last": "Down"}
+
+
+def test_case_from_before_stays_as_expected(place: Office) -> None:
+    case = kept(told(place), remembering(place))
+    case.expected = {name: part for name, part in case.expected.items() if name != "conversation"}
+
+    assert golden.check([case])[0].passed
+
+
 def test_fields_with_the_ticket_own_number_are_suggested(place: Office) -> None:
     rule = place.rule(TITLE, NUMBER)
 

@@ -140,6 +140,27 @@ def test_import_can_publish_what_changed(environment: Environment) -> None:
     assert rule.current_version.reason == "Promoted from QA"
 
 
+ASKING = FULL.replace("use_case: Incidents", "test_before_publish: true")
+
+
+def test_demand_for_a_test_moves_with_the_rule(environment: Environment) -> None:
+    bring(environment, ASKING)
+    rule = RoutingRule.objects.get()
+
+    written = writing.text(writing.environment_document(environment))
+
+    assert rule.test_before_publish
+    assert "test_before_publish: true" in written
+
+
+@pytest.mark.parametrize("text", [ASKING, FULL])
+def test_import_publishes_nothing_untested_that_asks_for_a_test(environment: Environment, text: str) -> None:
+    bring(environment, ASKING)
+
+    with pytest.raises(Unimportable, match="asks for a test before it is published"):
+        bring(environment, text.replace("priority: 5", "priority: 6"), publish=True, reason="CHG1")
+
+
 def test_same_rule_keeps_its_version_and_draft(environment: Environment) -> None:
     bring(environment, publish=True, reason="First")
     rule = RoutingRule.objects.get()
