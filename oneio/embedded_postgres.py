@@ -39,7 +39,8 @@ OPTIONS = {
     "listen_addresses": "",
     "port": str(PORT),
     "max_connections": "200",
-    "shared_buffers": "128MB",
+    # What does not fit is in the system's cache, and costs no process anything.
+    "shared_buffers": "64MB",
     # Containers give /dev/shm 64 MB, and systemd empties it when a user logs out.
     "dynamic_shared_memory_type": "mmap",
     "wal_compression": "on",
