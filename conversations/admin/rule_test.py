@@ -39,6 +39,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Test {rule} on real messages",
         "opts": RoutingRule._meta,
         "rule": rule,
+        "environment_shown": rule,
         "draft": draft,
         "sizes": proving.LAST,
         "last": _last(request),

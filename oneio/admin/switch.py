@@ -46,8 +46,9 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 def bar(request: HttpRequest, page: Any) -> dict[str, Any]:
-    """What the bar over a page shows. `page` is the template's context: a page about one row shows where
-    that row lies, whatever was chosen, and a choice made there leads to the list."""
+    """What the bar over a page shows. `page` is the template's context: a page about one row (`row`,
+    `original`, or `environment_shown` where those have other uses) shows where that row lies, whatever was
+    chosen, and a choice made there leads to the list."""
     row = page.get("environment_shown") or page.get("row") or page.get("original")
     of_row = row if isinstance(row, Environment) else _environment_of(request, row)
     return {

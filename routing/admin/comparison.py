@@ -37,6 +37,7 @@ def page(site: AdminSite, request: HttpRequest, pk: int, before: int, after: int
         **site.each_context(request),
         "title": f"{new.rule}: v{new.number} against v{old.number}",
         "rule": new.rule,
+        "environment_shown": new,
         "old": old,
         "new": new,
         "differences": changes(old, new),

@@ -229,6 +229,7 @@ class RoutingRuleAdmin(EnvironmentAdmin):
             "title": f"Publish v{draft.number} of {rule}?",
             "opts": self.opts,
             "rule": rule,
+            "environment_shown": rule,
             "form": form,
             "problem": problem,
             "body": words.version_body(loaded),

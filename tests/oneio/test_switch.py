@@ -6,7 +6,9 @@ from django.test import Client
 from endpoints.models import Endpoint
 from oneio import access
 from oneio.models import Environment, EnvironmentKind
+from routing import versions
 from tests.factories import make_endpoint, make_environment, make_message
+from tests.routing.test_versions import make_drafted_rule
 from tests.signed_in import make_user, signed_in
 
 
@@ -152,3 +154,18 @@ def test_work_pages_follow_the_choice(desk: tuple[Client, Endpoint, Endpoint], p
 
     assert "Trial" in html
     assert "Live" not in re.sub(r'title="[^"]*"', "", html)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["change/", "publish/", "editor/", "compare/1/2/", "test/"])
+def test_every_page_of_a_rule_says_where_it_runs(page: str) -> None:
+    rule, draft = make_drafted_rule()
+    make_environment(rule.environment.organization, EnvironmentKind.QA)
+    versions.publish(rule, make_user(), "First")
+    second = versions.draft_of(rule)
+    place = "rules" if page == "test/" else "routing/routingrule"
+    page = page.replace("1/2", f"{draft.pk}/{second.pk}")
+
+    html = signed_in().get(f"/admin/{place}/{rule.pk}/{page}").content.decode()
+
+    assert strip(html) == "PRODUCTION"

@@ -44,6 +44,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         **admin.site.each_context(request),
         "title": f"{rule.name}: mapping editor",
         "rule": rule,
+        "environment_shown": rule,
         "version": version,
         "current": rule.current_version,
         "path": words.path_of(version),
