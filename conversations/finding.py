@@ -13,7 +13,7 @@ from conversations import references
 from conversations.models import Conversation, Delivery, Message, Participant, RemoteItem, ReplacedTicket
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
-from oneio.bulk import fetch_rows, insert_rows, update_rows
+from oneio.bulk import fetch_rows, insert_rows, new_row, update_rows
 from oneio.statements import bigints, every, texts, uuids
 
 _EFFECTS = """
@@ -166,7 +166,8 @@ class Acquaintance:
             return False
         self._items[participant.pk].add((kind, remote_id))
         self._heard.append(
-            RemoteItem(
+            new_row(
+                RemoteItem,
                 organization_id=participant.organization_id,
                 participant=participant,
                 kind=kind,
@@ -313,8 +314,10 @@ class Acquaintance:
         return any(since <= message.received_at for since in open_ones)
 
     def _make(self, canonical: CanonicalMessage) -> Participant:
-        conversation = Conversation(
-            organization_id=self.endpoint.organization_id, environment_id=self.endpoint.environment_id
+        conversation = new_row(
+            Conversation,
+            organization_id=self.endpoint.organization_id,
+            environment_id=self.endpoint.environment_id,
         )
         self._new_conversations.append(conversation)
         self._conversations[conversation.pk] = conversation
@@ -327,7 +330,8 @@ class Acquaintance:
         entity: str,
         external_id: str | None,
     ) -> Participant:
-        participant = Participant(
+        participant = new_row(
+            Participant,
             organization_id=endpoint.organization_id,
             environment_id=endpoint.environment_id,
             conversation=conversation,

@@ -27,7 +27,7 @@ from endpoints.canonical import comment_to_json, encode_attributes
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.gates import raise_alert
 from endpoints.models import AlertKind, Endpoint
-from oneio.bulk import insert_rows
+from oneio.bulk import insert_rows, new_row
 from oneio.statements import bigints, every, texts
 from routing.decision import FILE, Facts, Part, Route
 from routing.delays import Situation
@@ -146,7 +146,8 @@ class Plans:
         rule, message, target = planned.route.rule, planned.message, self._target(planned)
         lane_id = lanes[planned.conversation.pk, target.id]
         recent[lane_id] += planned.part.file is None  # many files of one ticket are no loop
-        return Delivery(
+        return new_row(
+            Delivery,
             organization_id=target.organization_id,
             environment_id=target.environment_id,
             message=message,
@@ -155,7 +156,9 @@ class Plans:
             endpoint_id=target.id,
             entity_type_id=target.entity_ids[rule.target_entity],
             lane_id=lane_id,
-            content=DeliveryContent(organization_id=target.organization_id, snapshot=snapshot(planned)),
+            content=new_row(
+                DeliveryContent, organization_id=target.organization_id, snapshot=snapshot(planned)
+            ),
             part=planned.part.name,
             effect_key=key_of(planned),
             **_progress(planned, self.now, recent[lane_id] > LOOP_DELIVERIES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,6 +66,25 @@ def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False)
     columns = _columns(label, _insertable(rows[0]))
     values = [column.of(rows) for column in columns]
     statements.execute(_insert_sql(label, columns) + (_IGNORING if ignore_conflicts else ""), values)
+
+
+def new_row(model: type[ModelT], **given: Any) -> ModelT:
+    """What `model(**given)` makes of all its fields' defaults and these values, without asking each field.
+    Links are given as rows (`message`) or keys (`message_id`)."""
+    constants, makers = _defaults(model)
+    row = model.__new__(model)
+    row._state = ModelState()
+    values = row.__dict__
+    values.update(constants)
+    for name, value in given.items():
+        if isinstance(value, models.Model):
+            row._state.fields_cache[name] = value
+            name, value = f"{name}_id", value.pk
+        values[name] = value
+    for attribute, make in makers:
+        if attribute not in given:
+            values[attribute] = make()
+    return row
 
 
 def insert_together(*rows: models.Model) -> None:
@@ -165,6 +184,20 @@ def _insertable(row: models.Model) -> tuple[str, ...]:
 @cache
 def _fields(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
     return tuple((field.name, field.attname, field.primary_key) for field in model._meta.concrete_fields)
+
+
+@cache
+def _defaults(
+    model: type[models.Model],
+) -> tuple[dict[str, Any], tuple[tuple[str, Callable[[], Any]], ...]]:
+    """The attributes of a new row: those that begin with the same value in each, and those made anew."""
+    constants, made = {}, []
+    for field in model._meta.concrete_fields:
+        if field.has_default() and callable(field.default):
+            made.append((field.attname, field.default))
+        else:
+            constants[field.attname] = field.get_default()
+    return constants, tuple(made)
 
 
 @cache

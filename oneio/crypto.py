@@ -8,7 +8,6 @@ value was deflated first, is bound with them.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import zlib
@@ -85,11 +84,11 @@ def keyed_hash(purpose: str, *parts: object) -> bytes:
 
     Each part is length-prefixed, so that ("ab", "c") and ("a", "bc") differ.
     """
-    mac = hmac.new(_hash_key(), purpose.encode(), hashlib.sha256)
+    message = purpose.encode()
     for part in parts:
         data = part if isinstance(part, bytes) else str(part).encode()
-        mac.update(len(data).to_bytes(8) + data)
-    return mac.digest()
+        message += len(data).to_bytes(8) + data
+    return hmac.digest(_hash_key(), message, "sha256")
 
 
 def create_data_key(organization_id: int) -> None:

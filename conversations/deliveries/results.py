@@ -32,7 +32,7 @@ from endpoints import gates
 from endpoints.adapters.base import Action, Capability
 from endpoints.configs import EndpointConfigs
 from endpoints.outcomes import Failure, Found, Outcome, Result
-from oneio.bulk import fetch_rows, insert_rows, update_rows
+from oneio.bulk import fetch_rows, insert_rows, new_row, update_rows
 from oneio.statements import bigints, execute, uuids
 from routing import changes
 
@@ -143,7 +143,7 @@ class Results:
         )
 
     def _end_attempt(self, done: Done, outcome: Outcome) -> None:
-        attempt = Attempt(id=done.job.attempt_id, organization_id=done.job.endpoint.organization_id)
+        attempt = new_row(Attempt, id=done.job.attempt_id, organization_id=done.job.endpoint.organization_id)
         self.attempts.append(attempt)
         attempt.ended_at = self.now
         attempt.result = outcome.result

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Message, MessageBody
-from oneio.bulk import update_rows
+from conversations.models import Attachment, Message, MessageBody
+from oneio.bulk import new_row, update_rows
 from tests.factories import make_conversation, make_endpoint, make_message
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +57,25 @@ def test_encrypted_values_are_sealed() -> None:
         ("disk 0", "disk"),
         ("disk 1", None),
     ]
+
+
+def test_new_row_is_what_the_model_makes() -> None:
+    message = make_message()
+    given = {"organization_id": message.organization_id, "message": message, "file_name": "a.txt"}
+
+    made, usual = new_row(Attachment, **given), Attachment(**given)
+
+    unlike = {"id", "_state"}
+    assert {name: value for name, value in vars(made).items() if name not in unlike}.keys() == (
+        vars(usual).keys() - unlike
+    )
+    assert all(
+        getattr(made, field.attname) == getattr(usual, field.attname)
+        for field in Attachment._meta.concrete_fields
+        if not field.primary_key and not field.has_db_default()
+    )
+    assert made.message is message
+    assert made.pk != new_row(Attachment, **given).pk
 
 
 def test_one_statement_whatever_the_number(django_assert_num_queries: DjangoAssertNumQueries) -> None:
