@@ -11,7 +11,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import capfirst
 
 from oneio import access
 from oneio.access import Permission
@@ -136,6 +137,11 @@ class EnvironmentAdmin(RoleMixin, UnfoldAdmin):
             rows = rows.filter(**{access.path_to_environment(self.model): environment})
         ordering = self.get_ordering(request)
         return rows.order_by(*ordering) if ordering else rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, which the browser's tab calls by what it lists."""
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """The columns; without the environment where the bar above names the only one shown."""

@@ -431,3 +431,18 @@ def test_form_of_any_size_is_not_read_into_memory() -> None:
     answer = Client().post("/admin/login/", form, content_type="application/x-www-form-urlencoded")
 
     assert answer.status_code == 400
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("address", "title"),
+    [
+        ("conversations/conversation/", "Conversations"),
+        ("endpoints/endpoint/", "Endpoints"),
+        ("routing/routingrule/", "Routing rules"),
+    ],
+)
+def test_list_is_called_by_what_it_lists(address: str, title: str) -> None:
+    html = signed_in().get(f"/admin/{address}").content.decode()
+
+    assert re.search(r"<title>\s*(\w[\w ]*\w)", html)[1] == title
