@@ -23,6 +23,8 @@ from oneio.state import state_directory
 
 PORT = 8000
 PORTS_TRIED = 50
+# What waits for the disk at the same time is written together: more threads, larger batches.
+WEB_THREADS = 16
 CORES_PER_WEB_PROCESS = 4
 ADMINISTRATOR = "admin"
 ASK_SECONDS = 2.0
@@ -107,7 +109,7 @@ def web_server(port: int, host: str = "127.0.0.1", environment: dict[str, str] |
         "--port": port,
         "--interface": "wsgi",
         "--workers": processes,
-        "--blocking-threads": settings.WEB_THREADS,
+        "--blocking-threads": WEB_THREADS,
         "--log-level": "warning",
         "--workers-kill-timeout": 8,
     }

@@ -123,12 +123,12 @@ DATABASES: dict[str, dict[str, Any]] = {
     else database_from_url(os.environ["DATABASE_URL"])
 }
 DATABASES["default"].setdefault("OPTIONS", {})
-# What waits for the database or the disk together is written together: more threads, larger batches.
-WEB_THREADS = 16
+# A thread of the web server may hold a connection while it waits for another thread: one for each.
+POOL_CONNECTIONS = 16
 if flag("ONEIO_POOL", False):  # the web server switches it on, after its fork
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 2,
-        "max_size": WEB_THREADS,  # a thread may hold one while it waits for another thread
+        "max_size": POOL_CONNECTIONS,
         "timeout": 5,
         "connection_class": PooledConnection,
     }

@@ -6,10 +6,20 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings as configured
 from django.contrib.auth import authenticate
 
 from oneio.management.commands.serve import chosen_port
-from oneio.serving import PortTaken, answers, ensure_administrator, exact_port, free_port, is_free, web_server
+from oneio.serving import (
+    WEB_THREADS,
+    PortTaken,
+    answers,
+    ensure_administrator,
+    exact_port,
+    free_port,
+    is_free,
+    web_server,
+)
 
 
 @pytest.fixture
@@ -100,3 +110,7 @@ def test_refusal_is_an_answer_but_breakdown_is_not(status: int, ready: bool) -> 
 
 def test_nobody_there_is_no_answer() -> None:
     assert not answers("http://127.0.0.1:9/")()
+
+
+def test_every_thread_can_have_a_connection() -> None:
+    assert configured.POOL_CONNECTIONS >= WEB_THREADS
