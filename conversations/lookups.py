@@ -7,18 +7,23 @@ goes wrong, the message goes on without the answer, and says so.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from conversations.asking import Asker, Errand
+from conversations import tokens
+from conversations.asking import Asker, Errand, ask, keep
 from conversations.models import LookupAnswer, Message
 from endpoints import gates
 from endpoints.adapters.base import Capability
 from endpoints.canonical import CanonicalMessage, Operation, Value, decode_attributes
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
+from endpoints.http import HttpClient
+from endpoints.outcomes import Outcome
 from oneio.bulk import fetch_rows
 from oneio.crypto import keyed_hash
 from oneio.identifiers import uuid7
@@ -138,13 +143,11 @@ class Answers:
         if endpoint.wants_token:
             asker.fetch_token(endpoint)
             return
-        lease = want.lookup.timeout + LEASE_MARGIN
-        tenant = [endpoint.organization_id, endpoint.environment_id, endpoint.id]
-        row = one(_CLAIM, [uuid7(), *tenant, want.key, lease])
+        row = _begin(endpoint, want.key, want.lookup.timeout + LEASE_MARGIN)
         if row is not None:
             self._claimed[asked.endpoint_id] += 1
             seconds = want.lookup.timeout.total_seconds()
-            asker.send(Errand(endpoint, asked, row[0], seconds, self.source.id, waiting))
+            asker.send(Errand(endpoint, asked, row, seconds, self.source.id, waiting))
 
     def _has_room(self, asker: Asker, endpoint_id: int) -> bool:
         return asker.has_room(endpoint_id, self._claimed[endpoint_id], self._claimed.total())
@@ -193,6 +196,52 @@ class Answers:
         if self._failed(want, since):
             return f"{name} gave no answer ({self._rows[want.key].problem})"
         return f"no answer in {want.lookup.timeout.seconds} s"
+
+
+def kept(source: LoadedEndpoint, asked: Asked) -> list[Value] | None:
+    """The latest answer to a question of this source's rules, however old; None if none is kept."""
+    row = LookupAnswer.objects.filter(endpoint=asked.endpoint_id, fingerprint=_key(source, asked)).first()
+    if row is None or row.answered_at is None:
+        return None
+    return [decode_attributes(record) for record in row.answer]
+
+
+def ask_once(
+    source: LoadedEndpoint, endpoint: LoadedEndpoint, asked: Asked, seconds: float, http: HttpClient
+) -> str:
+    """Ask now, on the caller's thread and outside of any transaction, and keep the answer as for a message.
+    Returns why there is none; empty if there is one."""
+    if endpoint.id not in gates.reachable([endpoint.id]):
+        return f"{endpoint.name} is paused or does not answer."
+    if not endpoint.can(Capability.LOOKUP):
+        return f"{endpoint.name} cannot be asked for records."
+    endpoint = _with_token(endpoint, http)
+    if endpoint.wants_token:
+        return f"{endpoint.name} has given no access token. Test its credentials, then try again."
+    row = _begin(endpoint, _key(source, asked), timedelta(seconds=seconds) + LEASE_MARGIN)
+    if row is None:
+        return "A ticket asks the same at this moment. Try again in some seconds."
+    returned = ask(Errand(endpoint, asked, row, seconds, source.id, ()), http, time.monotonic() + seconds)
+    keep(returned)
+    if isinstance(returned.answer, Outcome):
+        return f"{endpoint.name} gave no answer. {returned.answer.detail or returned.answer.code}".strip()
+    return ""
+
+
+def _with_token(endpoint: LoadedEndpoint, http: HttpClient) -> LoadedEndpoint:
+    """The endpoint with an access token, where it needs one and gives it now."""
+    if not endpoint.wants_token:
+        return endpoint
+    if gates.begin_token_refresh(endpoint.id):
+        tokens.settle(tokens.fetch(endpoint, http))
+    return EndpointConfigs().get(endpoint.id)
+
+
+def _begin(endpoint: LoadedEndpoint, key: bytes, lease: timedelta) -> UUID | None:
+    """The row for the answer, if nobody asks this already."""
+    tenant = [endpoint.organization_id, endpoint.environment_id, endpoint.id]
+    row = one(_CLAIM, [uuid7(), *tenant, key, lease])
+    return row[0] if row else None
 
 
 def _wants(source: LoadedEndpoint, rules: Rules, message: CanonicalMessage) -> tuple[Want, ...]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from endpoints.canonical import Operation
 from routing import compiled, formatters, rules
+from routing.lookups import Lookup, check_names
 from routing.models import DelayCondition
-from routing.portable.reading import ConditionNode, MappingNode, Problem, RuleNode
+from routing.models import Lookup as LookupRow
+from routing.portable.reading import ConditionNode, LookupNode, MappingNode, Problem, RuleNode
 
 Made = TypeVar("Made")
+_BOUNDS = (("limit", 100, "records"), ("timeout_seconds", 60, "seconds"))
 _CATEGORIES = {"variable": "variables", "outbound": "outbound", "conversation": "conversation"}
 
 
@@ -33,11 +37,20 @@ class Mapped:
     asked: tuple[Asked, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One lookup and where it stands; None where it cannot be asked."""
+
+    place: str
+    lookup: Lookup | None
+
+
 @dataclass
 class Draft:
     """A rule as far as it can run. `asked` are its conditions, each group before what is in it."""
 
     rule: compiled.RoutingRule
+    looked: list[Looked] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     mapped: list[Mapped] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -47,15 +60,23 @@ class Draft:
         return tuple(one.row for one in self.mapped if one.category == category and one.row is not None)
 
 
-def compile_rule(node: RuleNode, tables: Mapping[str, compiled.TranslationTable]) -> Draft:
-    """The rule that a document's node describes; what cannot run is left out of it and told as a problem."""
+def compile_rule(
+    node: RuleNode,
+    tables: Mapping[str, compiled.TranslationTable],
+    endpoints: Mapping[str, int] = MappingProxyType({}),
+) -> Draft:
+    """The rule that a document's node describes; what cannot run is left out of it and told as a problem.
+
+    `endpoints` are the ids, by slug, of those that lookups may ask.
+    """
     work = _Compiler(node.place, tables)
+    looked = work.lookups(node.lookups, endpoints)
     frame = work.frame(node)
     asked: list[Asked] = []
     when = work.conditions(node.conditions, f"{node.place}.when", asked)
     mapped = [work.mapping(row, at, frame) for at, row in enumerate(node.mappings)]
     delays = work.delays(node.delays)
-    draft = Draft(replace(frame, conditions=when), asked, mapped, work.problems)
+    draft = Draft(replace(frame, conditions=when), looked, asked, mapped, work.problems)
     found: dict[str, Any] = {name: draft.rows(category) for category, name in _CATEGORIES.items()}
     draft.rule = work.tried(node.place, lambda: replace(draft.rule, delays=delays, **found)) or draft.rule
     return draft
@@ -66,6 +87,7 @@ class _Compiler:
         self.place = place
         self.tables = tables
         self.problems: list[Problem] = []
+        self.named: tuple[Lookup, ...] = ()
 
     def tried(self, place: str, make: Callable[[], Made]) -> Made | None:
         """What is made, or None and a problem at the field of the place."""
@@ -88,8 +110,35 @@ class _Compiler:
                 Problem(f"{node.place}.to", "A rule that routes needs a target. Choose where the tickets go.")
             )
         operations = frozenset(Operation(name) for name in node.version["operations"])
+        whole = replace(whole, lookups=self.named)
         made = self.tried(node.place, lambda: replace(whole, operations=operations))
         return made or whole
+
+    def lookups(self, nodes: Sequence[LookupNode], endpoints: Mapping[str, int]) -> list[Looked]:
+        """Every lookup; what reads one that cannot be asked yet is no second fault, for it has its name."""
+        looked = []
+        for node in nodes:
+            made = self.tried(node.place, lambda node=node: self._lookup(node, endpoints))  # type: ignore[misc]
+            looked.append(Looked(node.place, made))
+            self.named += (made or Lookup(node.fields["name"], 0, criteria=(("id", "-"),)),)
+        return looked
+
+    def _lookup(self, node: LookupNode, endpoints: Mapping[str, int]) -> Lookup:
+        slug, _, entity = node.source.partition("/")
+        name = node.fields["name"].casefold()
+        if any(one.name.casefold() == name for one in self.named):
+            raise compiled.RuleError("name", f"Two lookups are called {node.fields['name']}. Rename one.")
+        if not slug:
+            raise compiled.RuleError("from", "Choose the system to ask.")
+        if bool(entity) is bool(node.fields["record"]):
+            raise compiled.RuleError("record", "Choose an entity type or name a record, one of both.")
+        for key, most, what in _BOUNDS:
+            if not 1 <= node.fields[key] <= most:
+                raise compiled.RuleError(key, f"Between 1 and {most} {what} are possible.")
+        lookup = rules.lookup(LookupRow(**node.fields))
+        if not all(there.strip() and text.strip() for there, text in lookup.criteria):
+            raise compiled.RuleError("criteria", "Say of each criterion which attribute must equal what.")
+        return replace(lookup, endpoint_id=endpoints.get(slug, 0), entity=entity)
 
     def conditions(
         self, nodes: Sequence[ConditionNode], place: str, asked: list[Asked]
@@ -115,12 +164,15 @@ class _Compiler:
 
     def _single(self, node: ConditionNode, place: str) -> compiled.Node | None:
         given = node.fields
-        return self.tried(
-            place,
-            lambda: compiled.Condition(
+
+        def make() -> compiled.Condition:
+            made = compiled.Condition(
                 given["path"], given["operator"], given["value"], tuple(given["values"])
-            ),
-        )
+            )
+            check_names(self.named, [str(made.located)])
+            return made
+
+        return self.tried(place, make)
 
     def mapping(self, node: MappingNode, position: int, frame: compiled.RoutingRule) -> Mapped:
         """One mapping, tried in a rule that has only this one."""

@@ -23,6 +23,8 @@ document.addEventListener("alpine:init", () => {
 
     // What is edited.
     get isWhen() { return this.tab === "when"; },
+    get isLookups() { return this.tab === "lookups"; },
+    get hasNoLookups() { return !this.doc.lookups.length; },
     get isMapping() { return EditorModel.MAPPINGS.includes(this.tab); },
     get isAttachments() { return this.tab === "attachments"; },
     get isDelay() { return this.tab === "delay"; },
@@ -62,6 +64,7 @@ document.addEventListener("alpine:init", () => {
     readBy(doc) {
       const rows = EditorModel.MAPPINGS.flatMap((name) => doc[name]);
       const texts = rows.flatMap((row) => [row.source, row._sources, row.template, ...row.when.map((one) => one.attribute)]);
+      texts.push(...doc.lookups.flatMap((row) => row._criteria.map((one) => one.template)));
       return [...texts, ...doc.when.map((one) => one.attribute)].join(" ").toLowerCase();
     },
     sourceShownOf(term) {
@@ -150,6 +153,11 @@ document.addEventListener("alpine:init", () => {
       if (there) { this.focusRow(there); return; }
       this.add({ target, source: this.sameAs(target) });
     },
+    addLookup() {
+      this.doc.lookups.push(EditorModel.lookup({ criteria: [{ attribute: "", template: "" }] }, this.defaults));
+      this.$nextTick(() => [...document.querySelectorAll(".oi-editor-lookup")].at(-1).querySelector("input").focus());
+      this.changed();
+    },
     addDelay() { this.doc.delays.push(EditorModel.delay({ kind: "time", seconds: 300 }, this.defaults)); this.changed(); },
     move(row, by) {
       const at = this.rows.indexOf(row);
@@ -205,11 +213,13 @@ document.addEventListener("alpine:init", () => {
       const rows = EditorModel.MAPPINGS.flatMap((name) => this.doc[name]);
       for (const row of rows) row._result = given.get(row._place) || null;
       for (const node of [...this.doc.when, ...rows.flatMap((row) => row.when)]) node._answer = answers.get(node._place) || null;
+      const looked = new Map((answer.lookups || []).map((one) => [one.place, one]));
+      for (const row of this.doc.lookups) row._answer = looked.get(row._place) || null;
       this.trouble = answer.unreadable || this.rest.filter((one) => !PLAIN.includes(one.place)).map((one) => one.sentence).join(" ");
     },
     tabOf(place) {
       const name = place.split(/[.[]/)[0];
-      if (["when", "attachments", ...EditorModel.MAPPINGS].includes(name)) return name;
+      if (["when", "lookups", "attachments", ...EditorModel.MAPPINGS].includes(name)) return name;
       return name === "delays" ? "delay" : "more";
     },
     correct() {

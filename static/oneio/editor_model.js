@@ -15,6 +15,7 @@ const EditorModel = {
     rule.when = this.flat(rule.when || [], defaults);
     for (const name of this.MAPPINGS) rule[name] = (rule[name] || []).map((row) => this.mapping(row, defaults));
     rule.delays = (rule.delays || []).map((row) => this.delay(row, defaults));
+    rule.lookups = (rule.lookups || []).map((row) => this.lookup(row, defaults));
     rule._files = Boolean(rule.attachments);
     rule.attachments = { ...this.copy(defaults.files), ...rule.attachments };
     rule._lists = {};
@@ -34,6 +35,14 @@ const EditorModel = {
   delay(given, defaults) {
     const row = { ...this.copy(defaults.delay), kind: "time", ...given };
     return Object.assign(row, { _id: this.id(), _problems: [], ...this.several(row.values) });
+  },
+
+  lookup(given, defaults) {
+    const row = { ...this.copy(defaults.lookup), from: "", ...this.copy(given) };
+    return Object.assign(row, {
+      _id: this.id(), _problems: [], _answer: null, _attributes: row.attributes.join(", "),
+      _criteria: row.criteria.map((one) => ({ _id: this.id(), ...one })),
+    });
   },
 
   // Conditions stand in one list, each group before what is in it, with how deep each stands.
@@ -83,6 +92,7 @@ const EditorModel = {
     for (const name of this.MAPPINGS) {
       made[name] = rule[name].map((row, at) => this.written(row, operators, `${name}[${at}]`));
     }
+    made.lookups = rule.lookups.map((row, at) => this.asked(row, `lookups[${at}]`));
     made.delays = rule.delays.map((row, at) => this.waiting(row, operators, `delays[${at}]`));
     if (rule._files) made.attachments = this.files(rule);
     else delete made.attachments;
@@ -114,6 +124,12 @@ const EditorModel = {
       operator: condition.operator || "", value: condition.value || "", values: condition.values || [],
     };
   },
+  asked(row, place) {
+    row._place = place;
+    const criteria = row._criteria.map((one) => ({ attribute: one.attribute, template: one.template }));
+    const record = row.from.includes("/") ? "" : row.record;
+    return { ...this.plain(row), record, criteria, attributes: this.parts(row._attributes, ",") };
+  },
   files(rule) {
     const lists = Object.entries(rule._lists).map(([key, text]) => [key, this.parts(text, ",")]);
     const files = { ...rule.attachments, ...Object.fromEntries(lists) };
@@ -123,7 +139,7 @@ const EditorModel = {
 
   // A problem belongs to the part whose place is the longest beginning of its own; the others are given back.
   share(rule, problems) {
-    const parts = [rule.when, ...this.MAPPINGS.flatMap((name) => [rule[name], ...rule[name].map((row) => row.when)]), rule.delays].flat();
+    const parts = [rule.when, ...this.MAPPINGS.flatMap((name) => [rule[name], ...rule[name].map((row) => row.when)]), rule.lookups, rule.delays].flat();
     const found = new Map(parts.map((part) => [part, []]));
     const rest = [];
     for (const problem of problems) {

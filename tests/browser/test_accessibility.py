@@ -36,7 +36,7 @@ FOCUSED = """() => {
 BROKEN = """<main><h1>One</h1><p style="color:#aaa">pale</p>
 <img src="data:,"><input><button></button></main>"""
 ON_PHONE = ("messages", "conversation")
-EDITOR_TABS = ("when", "variables", "conversation", "attachments", "delay", "more")
+EDITOR_TABS = ("when", "lookups", "variables", "conversation", "attachments", "delay", "more")
 
 
 @pytest.fixture(scope="module")

@@ -161,6 +161,27 @@ def test_table_is_pasted_from_a_spreadsheet(page: Page):
     assert TranslationTable.objects.get(name="Priorities").rows.count() == 2
 
 
+def test_lookup_is_written_by_keyboard_and_saved(page: Page):
+    desk = Desk()
+    opened(page, desk)
+    page.get_by_role("button", name=re.compile("^Lookups")).click()
+    page.get_by_role("button", name="Add lookup").press("Enter")
+
+    page.keyboard.type("caller")
+    page.get_by_label("Ask", exact=True).select_option("ServiceNow: another record")
+    page.get_by_label("Record", exact=True).fill("sys_user")
+    expect(page.get_by_role("button", name="1 thing to correct")).to_be_visible()
+    page.get_by_label("Attribute there").fill("name")
+    page.get_by_label("What it must equal").fill("Caller of {{ title }}")
+    expect(page.get_by_text("is Caller of Core switch down")).to_be_visible()
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("All changes saved")).to_be_visible()
+
+    draft = versions.find_draft(desk.rule)
+    assert draft is not None
+    assert [(row.name, row.record) for row in draft.lookups.all()] == [("caller", "sys_user")]
+
+
 def test_draft_of_somebody_else_stays(page: Page):
     desk = Desk()
     opened(page, desk)
@@ -179,6 +200,6 @@ def test_draft_of_somebody_else_stays(page: Page):
 def test_every_tab_fits_the_window(page: Page):
     opened(page, Desk())
 
-    for word in ("When", "Variables", "Outgoing", "Conversation", "Attachments", "Delay", "More"):
+    for word in ("When", "Lookups", "Variables", "Outgoing", "Conversation", "Attachments", "Delay", "More"):
         page.get_by_role("button", name=re.compile(f"^{word}")).first.click()
         assert fits(page)

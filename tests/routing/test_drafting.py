@@ -10,6 +10,9 @@ from routing.portable.reading import look_at
 
 ROW = {"source": "a", "target": "b"}
 ASKED = {"attribute": "a", "operator": "equals", "value": "x"}
+NAMELESS = {"attribute": "", "template": "x"}
+CRITERIA = [{"attribute": "email", "template": "{{ mail }}"}]
+CALLER = {"name": "caller", "from": "snow", "record": "sys_user", "criteria": CRITERIA}
 TABLE = TranslationTable("Priorities", rows=(("1", "High"),))
 
 
@@ -38,6 +41,25 @@ def test_rule_without_faults_is_compiled_whole() -> None:
     assert (len(draft.rule.conditions), draft.rule.delays[0].seconds) == (1, 60)
 
 
+def test_lookup_may_be_read_by_conditions_and_mappings() -> None:
+    reading = {"attribute": "lookups.caller.vip", "operator": "exists"}
+
+    draft = compiled(lookups=[CALLER], when=[reading], outgoing=[{**ROW, "source": "lookups.caller.name"}])
+
+    assert draft.problems == []
+    [looked] = draft.looked
+    assert looked.lookup is not None
+    assert looked.lookup.criteria == (("email", "{{ mail }}"),)
+
+
+def test_lookup_that_is_not_finished_makes_no_second_fault() -> None:
+    draft = compiled(
+        lookups=[{**CALLER, "criteria": []}], outgoing=[{**ROW, "source": "lookups.caller.name"}]
+    )
+
+    assert places(draft) == ["rules.r.lookups[0].criteria"]
+
+
 def test_faulty_row_leaves_the_others_in_the_rule() -> None:
     draft = compiled(outgoing=[{"target": "title"}, {"source": "title", "target": "summary"}])
 
@@ -56,6 +78,14 @@ def test_faulty_row_leaves_the_others_in_the_rule() -> None:
         ({"outgoing": [{**ROW, "when": [{"any": []}]}]}, "outgoing[0].when[0].group"),
         ({"delays": [{"kind": "time"}]}, "delays[0].seconds"),
         ({"to": ""}, "to"),
+        ({"when": [{**ASKED, "attribute": "lookups.no.name"}]}, "when[0].source"),
+        ({"outgoing": [{**ROW, "source": "lookups.no.name"}]}, "outgoing[0].source"),
+        ({"lookups": [{**CALLER, "criteria": []}]}, "lookups[0].criteria"),
+        ({"lookups": [{**CALLER, "criteria": [NAMELESS]}]}, "lookups[0].criteria"),
+        ({"lookups": [{**CALLER, "from": ""}]}, "lookups[0].from"),
+        ({"lookups": [{**CALLER, "record": ""}]}, "lookups[0].record"),
+        ({"lookups": [{**CALLER, "timeout_seconds": 61}]}, "lookups[0].timeout_seconds"),
+        ({"lookups": [CALLER, {**CALLER, "name": "Caller"}]}, "lookups[1].name"),
     ],
 )  # fmt: skip
 def test_each_fault_is_told_at_its_field(parts: dict[str, Any], place: str) -> None:

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 
+from endpoints.models import Endpoint
 from oneio import access
 from oneio.access import Permission
 from oneio.admin.base import may
@@ -70,6 +71,11 @@ def node_of(rule: RoutingRule, raw: Any) -> tuple[reading.RuleNode | None, list[
     """The rule as the page describes it, and what cannot be read of it."""
     document, problems = reading.look_at({"oneio": shape.FORMAT, "rules": {rule.slug: raw}})
     return next(iter(document.rules), None), problems
+
+
+def endpoints_of(rule: RoutingRule) -> dict[str, int]:
+    """The ids of the environment's endpoints by slug."""
+    return dict(access.beside(rule, Endpoint).values_list("slug", "pk"))
 
 
 def tables_of(rule: RoutingRule) -> dict[str, compiled.TranslationTable]:

@@ -8,7 +8,10 @@ from django.contrib.auth import get_user_model
 from django.db.models import Count, Q
 from guardian.conf import settings as guardian
 
+from endpoints.adapters import ADAPTERS
+from endpoints.adapters.base import Capability
 from endpoints.canonical import Operation
+from endpoints.models import Endpoint
 from oneio import access
 from oneio.admin.page import url_of
 from routing.admin.condition_forms import operator_choices
@@ -25,6 +28,7 @@ from routing.formatters.times import TIMES
 from routing.models import (
     Counter,
     DelayKind,
+    LookupMode,
     MappingKind,
     MissingPolicy,
     OnlyOn,
@@ -80,6 +84,8 @@ def lists(rule: RoutingRule, user: Any) -> dict[str, Any]:
         "formatters": [(family, [(one.name, one.label) for one in found]) for family, found in FAMILIES],
         "counters": list(counters.values_list("name", flat=True)),
         "owners": owners(rule, user),
+        "askable": _askable(rule),
+        "modes": LookupMode.choices,
         "roots": [f"{root}." for root in ROOTS if root not in ("attributes", "counters", "target")],
         "files": _files(),
     }
@@ -93,6 +99,20 @@ def owners(rule: RoutingRule, user: Any) -> list[str]:
     active = get_user_model()._default_manager.filter(is_active=True)
     nobody = {guardian.ANONYMOUS_USER_NAME}
     return sorted({*active.values_list(get_user_model().USERNAME_FIELD, flat=True), *now} - nobody)
+
+
+def _askable(rule: RoutingRule) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Whom lookups may ask for what: by endpoint, what is written as `from` and its word."""
+    rows = access.beside(rule, Endpoint).prefetch_related("entity_types").order_by("name")
+    can = [row for row in rows if Capability.LOOKUP in ADAPTERS[row.kind].capabilities]
+    return [
+        (
+            row.name,
+            [(f"{row.slug}/{one.name}", one.name) for one in row.entity_types.all()]
+            + [(row.slug, "another record")],
+        )
+        for row in can
+    ]
 
 
 def _files() -> list[dict[str, Any]]:
@@ -115,6 +135,7 @@ def defaults() -> dict[str, Any]:
         "mapping": shape.MAPPING,
         "condition": shape.CONDITION,
         "delay": shape.DELAY,
+        "lookup": shape.LOOKUP,
         "files": shape.FILES,
         "table": shape.TABLE,
     }

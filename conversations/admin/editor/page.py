@@ -12,6 +12,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST
 
 from conversations.admin.editor import door, offers, samples
+from conversations.admin.editor.lookups import try_it
 from conversations.admin.editor.preview import preview
 from conversations.admin.editor.saving import save, save_table
 from conversations.admin.editor.sides import side
@@ -24,6 +25,7 @@ from routing.portable import writing
 NAME = "routing_routingrule_editor"
 TABS = [
     ("when", "When"),
+    ("lookups", "Lookups"),
     ("variables", "Variables"),
     ("outgoing", "Outgoing"),
     ("conversation", "Conversation"),
@@ -115,6 +117,7 @@ _ASKED = {
     "preview": require_POST(preview),
     "save": require_POST(save),
     "table": require_POST(save_table),
+    "lookup": require_POST(try_it),
     "samples": messages_of,
     "unmapped": unmapped,
 }

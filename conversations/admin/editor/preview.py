@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 
 from conversations import audit
-from conversations.admin.editor import door
+from conversations.admin.editor import door, lookups
 from conversations.admin.editor.requests import requests
 from conversations.admin.editor.samples import Sample, Unreadable, find, load
 from conversations.models import Message
@@ -31,7 +31,8 @@ def preview(request: HttpRequest, pk: int) -> JsonResponse:
     version = door.version_of(rule)
     if node is None or version is None:
         return JsonResponse({"problems": door.told(problems, "")})
-    draft = compile_rule(node, door.tables_of(rule) | door.unsaved_tables(sent.get("tables")))
+    tables = door.tables_of(rule) | door.unsaved_tables(sent.get("tables"))
+    draft = compile_rule(node, tables, door.endpoints_of(rule))
     answer: dict[str, Any] = {"problems": door.told([*problems, *draft.problems], node.place)}
     message = find(request, sent.get("sample"), version.source_endpoint_id)
     if message is not None:
@@ -49,8 +50,11 @@ def _tried(
     except Unreadable as problem:
         return {"unreadable": str(problem)}
     routes = draft.rule.action == "route"
-    created = try_on(draft, {**sample.document, "target": {}}, "create" if routes else None)
-    updated = try_on(draft, sample.document, "update") if sample.ticket and routes else None
+    looked = lookups.found(draft, sample, version)
+    document = {**sample.document, "lookups": lookups.read(looked)}
+    sample = replace(sample, document=document)
+    created = try_on(draft, {**document, "target": {}}, "create" if routes else None)
+    updated = try_on(draft, document, "update") if sample.ticket and routes else None
     trial = updated or created
     return {
         "sample": _sample(sample),
@@ -58,6 +62,7 @@ def _tried(
         "action": ("update" if updated else "create") if routes else "",
         "answers": [_answer(one, place) for one in trial.answers],
         "given": [_given(one, place) for one in _both(created, updated)],
+        "lookups": [_looked(one, place) for one in looked],
         "variables": {name: _text(value) for name, value in trial.variables.items()},
         "requests": _requests(draft, created, updated, sample, version),
     }
@@ -98,6 +103,17 @@ def _answer(one: Answer, place: str) -> dict[str, Any]:
     actual = "" if one.actual is MISSING else _text(one.actual)
     return {"place": one.place.removeprefix(f"{place}."), "holds": one.holds, "actual": actual,
             "missing": one.actual is MISSING}  # fmt: skip
+
+
+def _looked(one: lookups.Found, place: str) -> dict[str, Any]:
+    asked = one.asked.criteria if one.asked else ()
+    records = [record for record in one.records or () if isinstance(record, dict)]
+    told = [{name: _text(value) for name, value in record.items()} for record in records]
+    return {
+        "place": one.place.removeprefix(f"{place}."),
+        "asked": [[name, _text(text)] for name, text in asked],
+        "records": None if one.records is None else told,
+    }
 
 
 def _given(one: Given, place: str) -> dict[str, Any]:

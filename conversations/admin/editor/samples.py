@@ -47,6 +47,8 @@ class Sample:
     """Whether the comment is internal and its endpoint lets none of those leave."""
     ticket: Reference | None = None
     shadow: Mapping[str, Any] = field(default_factory=dict)
+    lookups: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
+    """Rule id → what its lookups found when the message was decided on."""
 
 
 def offered(request: HttpRequest, endpoint_id: int, entity: str, ticket: str = "") -> list[dict[str, Any]]:
@@ -92,7 +94,9 @@ def load(message: Message, target_id: int | None, targets: Collection[str]) -> S
         del document["comment"]
     known = target is not None and target.external_id is not None
     ticket = Reference(str(target.external_id), target.number, target.link) if target and known else None
-    return Sample(message, facts.message, document, facts.changed, comment, stays, ticket, shadow)
+    return Sample(
+        message, facts.message, document, facts.changed, comment, stays, ticket, shadow, facts.lookups
+    )
 
 
 def values_at(request: HttpRequest, version: RuleVersion, path: str) -> list[str]:

@@ -29,7 +29,7 @@ def save(request: HttpRequest, pk: int) -> JsonResponse:
     if node is not None:
         problems = [
             *problems,
-            *compile_rule(node, door.tables_of(rule)).problems,
+            *compile_rule(node, door.tables_of(rule), door.endpoints_of(rule)).problems,
             *_identity(request, rule, node),
         ]
     if node is None or problems:
