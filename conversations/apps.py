@@ -8,3 +8,10 @@ class ConversationsConfig(AppConfig):
 
     name = "conversations"
     verbose_name = "Flow"
+
+    def ready(self) -> None:
+        """Add what belongs to rules but lives here to their documents."""
+        from conversations.golden_documents import GoldenSection
+        from routing.portable.companions import COMPANIONS, GOLDEN
+
+        COMPANIONS[GOLDEN] = GoldenSection()

@@ -20,9 +20,10 @@ from oneio import access
 from oneio.access import Permission
 from oneio.models import Environment
 from oneio.plain_yaml import MAX_LENGTH
-from routing.portable import reading, writing
+from routing.models import RoutingRule
+from routing.portable import companions, reading, writing
 from routing.portable.importing import Options, Report, import_document
-from routing.portable.noting import note_import
+from routing.portable.noting import note_golden, note_import
 
 
 class YamlParser(BaseParser):
@@ -68,10 +69,16 @@ class Configuration(ManagementView):
     parser_classes = (YamlParser,)
 
     def get(self, request: Request, **named: str) -> HttpResponse:
-        """All of it as YAML, without secrets."""
+        """All of it as YAML, without secrets; with `golden=1` also the golden tickets, for those who may read
+        what tickets say."""
         environment = self.environment(request, Permission.VIEW, **named)
-        text = writing.text(writing.environment_document(environment))
-        return HttpResponse(text, content_type="application/yaml; charset=utf-8")
+        document = writing.environment_document(environment)
+        if request.query_params.get("golden") in ("1", "true"):
+            self.environment(request, Permission.READ_PAYLOAD, **named)
+            rules = access.readable(request.user, RoutingRule).filter(environment=environment)
+            document = companions.with_golden(document, rules)
+            note_golden(request, document, rules)
+        return HttpResponse(writing.text(document), content_type="application/yaml; charset=utf-8")
 
     def post(self, request: Request, **named: str) -> Response:
         """Bring in the YAML in the body: all of it or nothing. `dry_run=1` only says what would change."""

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -28,9 +29,9 @@ from oneio.admin.base import may
 from oneio.models import Environment
 from oneio.plain_yaml import MAX_LENGTH
 from routing.models import RoutingRule, RuleVersion
-from routing.portable import reading, writing
+from routing.portable import companions, reading, writing
 from routing.portable.importing import Options, Report, import_document
-from routing.portable.noting import note_import
+from routing.portable.noting import note_golden, note_import
 
 WORDS = {"new": "New", "changed": "Changed", "same": "The same", "kept": "Kept as it is here"}
 COLOURS = {"new": "green", "changed": "amber", "same": "grey", "kept": "grey"}
@@ -121,7 +122,8 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     if environment is None:
         raise Http404
     name = f"{environment.organization.slug}-{environment.kind}"
-    return _file(writing.environment_document(environment), name)
+    rules = access.readable(request.user, RoutingRule).filter(environment=environment)
+    return _file(_golden_too(request, writing.environment_document(environment), rules), name)
 
 
 def export_rule(request: HttpRequest, pk: int, version_pk: int) -> HttpResponse:
@@ -130,7 +132,9 @@ def export_rule(request: HttpRequest, pk: int, version_pk: int) -> HttpResponse:
     version = access.readable(request.user, RuleVersion).filter(pk=version_pk, rule=rule).first()
     if rule is None or version is None:
         raise Http404
-    return _file(writing.single_rule_document(rule, version), f"{rule.slug}-v{version.number}")
+    rules = access.readable(request.user, RoutingRule).filter(pk=pk)
+    document = _golden_too(request, writing.single_rule_document(rule, version), rules)
+    return _file(document, f"{rule.slug}-v{version.number}")
 
 
 def page(site: AdminSite, request: HttpRequest) -> HttpResponse:
@@ -150,7 +154,10 @@ def page(site: AdminSite, request: HttpRequest) -> HttpResponse:
         {
             **site.each_context(request),
             "title": "Export and import",
-            "environments": access.environments(request.user).select_related("organization"),
+            "environments": [
+                (one, may(request, Permission.READ_PAYLOAD, one))
+                for one in access.environments(request.user).select_related("organization")
+            ],
             **context,
         },
     )
@@ -185,6 +192,19 @@ def _imported(request: HttpRequest, environment: Environment, report: Report) ->
     moved = note_import(request, environment, report, "Imported from a document")
     messages.success(request, f"{moved} of {len(report.changes)} things of the document changed.")
     return HttpResponseRedirect(reverse("admin:routing_routingrule_changelist"))
+
+
+def _golden_too(
+    request: HttpRequest, document: dict[str, Any], rules: QuerySet[RoutingRule]
+) -> dict[str, Any]:
+    """The document, with the rules' golden tickets where they were asked for and may be read."""
+    if request.GET.get("golden") != "1":
+        return document
+    if any(not may(request, Permission.READ_PAYLOAD, rule) for rule in rules):
+        raise PermissionDenied
+    document = companions.with_golden(document, rules)
+    note_golden(request, document, rules)
+    return document
 
 
 def _mark(report: Report) -> str:

@@ -29,6 +29,7 @@ from routing.models import (
 )
 from routing.models import Mapping as MappingRow
 from routing.portable import reading, writing
+from routing.portable.companions import COMPANIONS
 from routing.portable.differences import Difference, differences
 from routing.portable.reading import Document, Problem, Unimportable
 from routing.portable.shape import RULE
@@ -116,6 +117,9 @@ class _Import:
         for rule in document.rules:
             with self.at(rule.place):
                 self._rule(rule)
+        for section, content in document.beside.items():
+            with self.at(section):
+                self._beside(section, content)
 
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
@@ -135,6 +139,13 @@ class _Import:
             self.report.problems.append(
                 Problem(place, "The database refuses this combination. Compare it with an exported one.")
             )
+
+    def _beside(self, section: str, content: Any) -> None:
+        for found in COMPANIONS[section].bring_in(self.environment, content, self.options.by):
+            if isinstance(found, Problem):
+                self.report.problems.append(found)
+            else:
+                self.report.changes.append(found)
 
     def _endpoint(self, node: reading.EndpointNode) -> None:
         _refuse_secrets(node)
@@ -197,13 +208,11 @@ class _Import:
 
     def identify(self, rule: RoutingRule, node: reading.RuleNode) -> None:
         """Give the rule the name, label, owner and switch of the document."""
-        asks_for_a_test = rule.test_before_publish
+        asked = rule.test_before_publish
         for name, value in node.rule.items():
             setattr(rule, name, value)
-        if (
-            self.options.publish
-        ):  # what counts at once cannot free itself from the test that is asked for here
-            rule.test_before_publish |= asks_for_a_test
+        if self.options.publish:  # what counts at once cannot free itself from the test asked for here
+            rule.test_before_publish |= asked
         rule.owner = self._owner(node) or rule.owner or self.options.by
         self._saved(rule)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
+from django.db.models import QuerySet
 
 from endpoints.models import Endpoint
 from oneio.admin.base import note
 from oneio.models import Environment
 from routing.models import RoutingRule, TranslationTable
+from routing.portable.companions import GOLDEN
 from routing.portable.importing import Report
 
 _MODELS: dict[str, tuple[type[models.Model], str]] = {
@@ -17,6 +20,11 @@ _MODELS: dict[str, tuple[type[models.Model], str]] = {
     "Table": (TranslationTable, "name"),
     "Rule": (RoutingRule, "slug"),
 }
+
+
+def note_golden(request: Any, document: Mapping[str, Any], rules: QuerySet[RoutingRule]) -> None:
+    """Note with each of `rules` whose golden tickets the document holds that the request's user took them."""
+    note(request, list(rules.filter(slug__in=document[GOLDEN])), "Exported its golden tickets")
 
 
 def note_import(request: Any, environment: Environment, report: Report, what: str) -> int:

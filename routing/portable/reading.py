@@ -15,6 +15,7 @@ from oneio import plain_yaml
 from oneio.plain_yaml import MAX_DEPTH, can_be_stored
 from routing.models import ConditionGroup
 from routing.portable import shape
+from routing.portable.companions import COMPANIONS
 
 _UNSTORABLE = "This holds a character that cannot be stored, or goes too deep. Take it out."
 SECTIONS = ("oneio", "endpoints", "tables", "rules")
@@ -113,6 +114,8 @@ class Document:
     endpoints: tuple[EndpointNode, ...] = ()
     tables: tuple[TableNode, ...] = ()
     rules: tuple[RuleNode, ...] = ()
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """Sections that other apps read, as they stand there."""
 
 
 def read(text: str) -> Document:
@@ -140,13 +143,14 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
 
     def document(self, raw: Any) -> Document:
-        top = self._mapping(raw, "", SECTIONS)
+        top = self._mapping(raw, "", (*SECTIONS, *COMPANIONS))
         if top.get("oneio") != shape.FORMAT:
             self._refuse("oneio", f"The first line must be 'oneio: {shape.FORMAT}', the format of this file.")
         return Document(
             tuple(self._endpoint(slug, one) for slug, one in self._named(top, "endpoints")),
             tuple(self._table(name, one) for name, one in self._named(top, "tables")),
             tuple(self._rule(slug, one) for slug, one in self._named(top, "rules")),
+            {name: top[name] for name in COMPANIONS if name in top},
         )
 
     def _endpoint(self, slug: str, raw: Any) -> EndpointNode:

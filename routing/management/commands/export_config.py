@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from endpoints.management.commands.new_password import add_endpoint_arguments
 from oneio.models import Environment
 from routing.models import RoutingRule
-from routing.portable import writing
+from routing.portable import companions, writing
 
 
 def find_environment(kind: str, organization: str) -> Environment:
@@ -36,12 +36,21 @@ class Command(BaseCommand):
         """Which environment, which rule, and where to."""
         add_endpoint_arguments(parser)
         parser.add_argument("--rule", default="", help="Only this rule, by its slug, with its tables.")
+        parser.add_argument(
+            "--with-golden",
+            action="store_true",
+            help="Also the golden tickets. They hold what real tickets said: keep the file accordingly.",
+        )
         parser.add_argument("--output", type=Path, help="A file; printed if not given.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write it."""
         environment = find_environment(options["environment"], options["organization"])
-        text = writing.text(_document(environment, options["rule"]))
+        document = _document(environment, options["rule"])
+        if options["with_golden"]:
+            rules = RoutingRule.objects.filter(environment=environment, slug__in=document["rules"])
+            document = companions.with_golden(document, rules)
+        text = writing.text(document)
         if options["output"] is None:
             self.stdout.write(text, ending="")
             return
