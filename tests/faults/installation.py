@@ -142,6 +142,22 @@ class Installation:
         self.postgres.stop("immediate")
         self.postgres.ensure_running()
 
+    @contextlib.contextmanager
+    def lazy_disk(self) -> Iterator[None]:
+        """For the block, commits that do not wait for the disk reach it ten seconds late."""
+        late = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+        self._configure(*(f"SET {name} = '{value}'" for name, value in late.items()))
+        try:
+            yield
+        finally:
+            self._configure(*(f"RESET {name}" for name in late))
+
+    def _configure(self, *changes: str) -> None:
+        with self._connect() as database:
+            for change in changes:
+                database.execute(f"ALTER SYSTEM {change}".encode())
+            database.execute("SELECT pg_reload_conf()")
+
     def pumps(self) -> list[int]:
         """The process ids of the pumps that live."""
         rows = self.query("SELECT DISTINCT pid FROM oneio_pumpheartbeat WHERE pid IS NOT NULL")

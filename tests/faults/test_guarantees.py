@@ -50,6 +50,22 @@ def stored(product: Installation, line: FaultLine) -> list[str]:
     return [response_id for (response_id,) in rows]
 
 
+def test_routing_lost_in_a_database_crash_is_done_again(product: Installation, network: Background) -> None:
+    with product.lazy_disk(), fault_line(product, network) as line:
+        line.set_status("suspended")
+        line.post(0, 20, messages=2)
+        product.start_workers(ONEIO_PUMPS="1")
+        wait_until(lambda: line.count("true") == 40, 30)
+        product.restart_database()
+        kept = line.count("true")
+        line.set_status("active")
+        findings = line.settle()
+
+        assert kept < 40
+        assert findings.sound, findings
+        assert len(line.target.tickets) == 20
+
+
 def test_kill_between_send_and_commit_makes_no_duplicate(product: Installation, network: Background) -> None:
     product.start_workers(ONEIO_PUMPS="4")
     with fault_line(product, network) as line:
