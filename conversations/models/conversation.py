@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from endpoints.models import Endpoint, EntityType
@@ -77,7 +78,12 @@ class Participant(EnvironmentModel):
             models.UniqueConstraint(fields=["conversation", "endpoint"], name="one_participant_per_endpoint"),
             with_organization("participant"),
         ]
-        indexes = [models.Index(fields=["number"]), models.Index(fields=["external_id"])]
+        indexes = [  # a ticket that is yet to be made has neither
+            models.Index(fields=["number"], condition=~Q(number=""), name="participant_number"),
+            models.Index(
+                fields=["external_id"], condition=Q(external_id__isnull=False), name="participant_external_id"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.number or self.external_id or f"{self.endpoint} (not created yet)"

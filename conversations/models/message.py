@@ -101,8 +101,13 @@ class Message(EnvironmentModel):
     endpoint = models.ForeignKey(
         Endpoint, on_delete=models.PROTECT, related_name="messages", db_constraint=False, db_index=False
     )
-    conversation = models.ForeignKey(
-        Conversation, null=True, on_delete=models.RESTRICT, related_name="messages", db_constraint=False
+    conversation = models.ForeignKey(  # found by message_conversation
+        Conversation,
+        null=True,
+        on_delete=models.RESTRICT,
+        related_name="messages",
+        db_constraint=False,
+        db_index=False,
     )
     state = models.CharField(max_length=12, choices=MessageState.choices, default=MessageState.RECEIVED)
     reason = models.CharField(max_length=40, blank=True)
@@ -143,6 +148,11 @@ class Message(EnvironmentModel):
             ),
         ]
         indexes = [
+            models.Index(
+                fields=["conversation"],
+                condition=Q(conversation__isnull=False),
+                name="message_conversation",
+            ),
             models.Index(fields=["endpoint", "id"], condition=Q(state="received"), name="message_waiting"),
             models.Index(
                 fields=["endpoint", "external_id", "id"],
