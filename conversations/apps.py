@@ -10,8 +10,11 @@ class ConversationsConfig(AppConfig):
     verbose_name = "Flow"
 
     def ready(self) -> None:
-        """Add what belongs to rules but lives here to their documents."""
+        """Give routing what belongs to rules but lives here: golden tickets, and what messages have shown."""
         from conversations.golden_documents import GoldenSection
+        from conversations.observing import observe
+        from routing import checking
         from routing.portable.companions import COMPANIONS, GOLDEN
 
+        checking.OBSERVERS.append(observe)
         COMPANIONS[GOLDEN] = GoldenSection()

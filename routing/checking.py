@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db.models import Q
 
 from endpoints.adapters.base import Unreadable, Unrenderable
 from endpoints.configs import EndpointConfigs
+from endpoints.models import EntityType
 from oneio.models import EnvironmentKind
 from routing import checks, compiled, rules
-from routing.checks import Finding, Severity, Side, Subject
+from routing.checks import Finding, Observed, Severity, Side, Subject
 from routing.models import RoutingRule, RuleVersion
+
+OBSERVERS: list[Callable[[EntityType], Observed]] = []
+"""Who can say what messages have shown of an entity type; apps that keep messages add themselves."""
 
 
 def check_environment(environment_id: int) -> list[Finding]:
@@ -57,8 +63,8 @@ def _subject(version: RuleVersion, sides: _Sides) -> Subject:
     target = version.target_entity
     return Subject(
         rule=rules.load(version),
-        source=sides.of(version.source_endpoint_id, version.source_entity.name),
-        target=sides.of(target.endpoint_id, target.name) if target else None,
+        source=sides.of(version.source_entity),
+        target=sides.of(target) if target else None,
         owned=version.rule.owner_id is not None,
         production=version.environment.kind == EnvironmentKind.PRODUCTION,
     )
@@ -69,23 +75,23 @@ class _Sides:
 
     def __init__(self) -> None:
         self._configs = EndpointConfigs()
-        self._known: dict[tuple[int, str], Side] = {}
+        self._known: dict[int, Side] = {}
 
-    def of(self, endpoint_id: int, entity: str) -> Side:
+    def of(self, entity: EntityType) -> Side:
         """The attributes of one entity type, under the names that rules use."""
-        key = (endpoint_id, entity)
-        if key not in self._known:
-            self._known[key] = self._describe(endpoint_id, entity)
-        return self._known[key]
+        if entity.pk not in self._known:
+            self._known[entity.pk] = self._describe(entity)
+        return self._known[entity.pk]
 
-    def _describe(self, endpoint_id: int, entity: str) -> Side:
-        endpoint = self._configs.get(endpoint_id)
+    def _describe(self, entity: EntityType) -> Side:
+        endpoint = self._configs.get(entity.endpoint_id)
         adapter = endpoint.adapter
-        configured = next(one for one in endpoint.config.entities if one.name == entity)
+        configured = next(one for one in endpoint.config.entities if one.name == entity.name)
         try:
             fields = adapter.describe(configured)
         except (Unreadable, Unrenderable):  # a faulty declaration; the endpoint's own page says so
             fields = ()
         named = {field.name: field.choices for field in fields}
         named |= {adapter.attribute_name(field.name): field.choices for field in fields}
-        return Side(f"{endpoint.name} {entity}", named or None)
+        observed = next((observe(entity) for observe in OBSERVERS), Observed())
+        return Side(f"{endpoint.name} {entity.name}", named or None, observed)

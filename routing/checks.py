@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeAlias
@@ -15,6 +15,8 @@ from routing.context import attribute_of, locate
 from routing.lookups import names_read
 from routing.mapping import sources
 
+ENOUGH = 20
+"""So many messages without an attribute say that it is not there."""
 GROWING = frozenset({"template", "append", "multi_to_single", "counter"})
 """Kinds of mappings whose result may differ from what they read, so that it changes on each way round."""
 
@@ -39,11 +41,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """What so many messages have shown of an entity type: attribute → its type, where a value told it."""
+
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    messages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
-    """One endpoint's entity type as far as it is known: attribute → its choices; None if unknown."""
+    """One endpoint's entity type as far as it is known: attribute → its choices; None if its adapter cannot
+    say. `observed`: what messages have shown beside that."""
 
     name: str
     attributes: Mapping[str, Sequence[tuple[str, str]]] | None = None
+    observed: Observed = Observed()
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Folded name → the name as it is written."""
+        return {name.casefold(): name for name in (*self.observed.attributes, *(self.attributes or {}))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +101,29 @@ def _unknown_attributes(subject: Subject, _: Sequence[Subject]) -> Iterator[Find
 
 
 def _unknown(subject: Subject, side: Side, names: Iterable[str], field: str) -> Iterator[Finding]:
-    if side.attributes is None:
+    known, seen = side.known, side.observed.messages
+    if side.attributes is None and seen < ENOUGH:
         yield _hint(subject, field, f"{side.name} cannot say which attributes it has: they are not checked.")
         return
-    known = {name.casefold(): name for name in side.attributes}
     for name in sorted(names):
         folded = name.casefold()
         if folded in known or folded.partition(".")[0] in known:
             continue
         near = get_close_matches(folded, known, 1, 0.8)
         if near:
-            yield _warning(subject, field, f"{side.name} has no {name}. Is {known[near[0]]} meant?")
+            yield _warning(subject, field, f"{side.name} has no {name}. Is {_named(side, near[0])} meant?")
+        elif field == "source" and seen >= ENOUGH:
+            told = f"None of the {seen} messages of {side.name} that were looked at had {name}."
+            yield _warning(subject, field, f"{told} Check the spelling.")
         else:
             yield _hint(subject, field, f"oneio does not know {name} of {side.name}. Check the spelling.")
+
+
+def _named(side: Side, folded: str) -> str:
+    """A known attribute, with its type where only messages have shown it."""
+    name = side.known[folded]
+    kind = side.observed.attributes.get(name) if name not in (side.attributes or {}) else ""
+    return f"{name} ({kind})" if kind else name
 
 
 def _unread_lookups(subject: Subject, _: Sequence[Subject]) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from conversations.models.delivery import (
 from conversations.models.golden import GoldenTicket
 from conversations.models.lookup import LookupAnswer
 from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
+from conversations.models.observed import ObservedEntity
 from conversations.models.payload_view import PayloadView
 from conversations.models.replaced import REPLACED, ReplacedTicket
 from conversations.models.replay import (
@@ -56,6 +57,7 @@ __all__ = [
     "MessageBody",
     "MessageQuerySet",
     "MessageState",
+    "ObservedEntity",
     "Participant",
     "PayloadView",
     "Reason",

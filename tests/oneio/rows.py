@@ -16,6 +16,7 @@ from conversations.models import (
     HourlyCount,
     LookupAnswer,
     Message,
+    ObservedEntity,
     Participant,
     PayloadView,
     RemoteItem,
@@ -157,6 +158,9 @@ def work_rows(rule: RoutingRule, version: RuleVersion, message: Message, deliver
         ),
         GoldenTicket.objects.create(
             environment=environment, rule=rule, name=unique("case"), given=GIVEN, expected={}
+        ),
+        ObservedEntity.objects.create(
+            environment=environment, endpoint=delivery.endpoint, entity_type=delivery.entity_type
         ),
         DraftTest.objects.create(version=version, environment=environment, tested=1, failed=0),
         PayloadView.objects.create(
