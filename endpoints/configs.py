@@ -14,8 +14,20 @@ from endpoints.adapters import ADAPTERS
 from endpoints.adapters.base import Adapter, Capability, EndpointConfig, EntityConfig
 from endpoints.canonical import EntityKind
 from endpoints.models import Credentials, Endpoint, EntityType, InternalComments, UnknownPolicy
+from oneio.statements import one
 
 FRESH_SECONDS = 1.0
+# Which versions of an endpoint's rows are in force: a changed row lies elsewhere, by another transaction.
+_VERSIONS = """
+    SELECT concat_ws(' ', e.ctid, e.xmin,
+        (SELECT array_agg(ROW(t.ctid, t.xmin)::text ORDER BY t.id)
+         FROM endpoints_entitytype t WHERE t.endpoint_id = e.id)::text,
+        (SELECT array_agg(ROW(r.ctid, r.xmin)::text ORDER BY r.id)
+         FROM endpoints_reference r WHERE r.endpoint_id = e.id)::text,
+        (SELECT ROW(c.ctid, c.xmin, c.token_expires_at > now())::text
+         FROM endpoints_credentials c WHERE c.endpoint_id = e.id))
+    FROM endpoints_endpoint e WHERE e.id = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +78,34 @@ class LoadedEndpoint:
         return capability in self.adapter.capabilities
 
 
+@dataclass(slots=True)
+class Known:
+    """An endpoint as it was read, from which versions of its rows, and when somebody last looked at them."""
+
+    endpoint: LoadedEndpoint
+    versions: str
+    looked_at: float
+
+
 class EndpointConfigs:
-    """Endpoints by id, read again from the database when older than a second."""
+    """Endpoints by id. What has changed is seen within a second; what has not is not read again."""
 
     def __init__(self) -> None:
-        self._loaded: dict[int, tuple[float, LoadedEndpoint]] = {}
+        self._known: dict[int, Known] = {}
 
     def get(self, endpoint_id: int) -> LoadedEndpoint:
         """The endpoint's configuration, at most FRESH_SECONDS old."""
-        loaded = self._loaded.get(endpoint_id)
-        if loaded is None or time.monotonic() - loaded[0] > FRESH_SECONDS:
-            loaded = (time.monotonic(), load(Endpoint.objects.get(pk=endpoint_id)))
-            self._loaded[endpoint_id] = loaded
-        return loaded[1]
+        known = self._known.get(endpoint_id)
+        now = time.monotonic()
+        if known is not None and now - known.looked_at <= FRESH_SECONDS:
+            return known.endpoint
+        # Before anything is read: a change that comes between is seen by the next look.
+        [versions] = one(_VERSIONS, [endpoint_id]) or [""]
+        if known is None or known.versions != versions:
+            known = Known(load(Endpoint.objects.get(pk=endpoint_id)), versions, now)
+            self._known[endpoint_id] = known
+        known.looked_at = now
+        return known.endpoint
 
     def with_entity(self, endpoint_id: int, entity: str) -> LoadedEndpoint:
         """The same; read anew if it lacks an entity type that a rule of today names."""
@@ -88,7 +115,7 @@ class EndpointConfigs:
 
     def forget(self, endpoint_id: int) -> None:
         """Read this endpoint again at the next use."""
-        self._loaded.pop(endpoint_id, None)
+        self._known.pop(endpoint_id, None)
 
 
 def without_secrets(endpoint: Endpoint) -> Adapter:

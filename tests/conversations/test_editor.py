@@ -288,7 +288,8 @@ def test_preview_takes_no_number_and_writes_nothing_but_who_read_it() -> None:
         answer = desk.preview(variables=[row])
 
     counter.refresh_from_db()
-    written = [q["sql"] for q in queries if q["sql"].split()[0] in {"INSERT", "UPDATE", "DELETE"}]
+    asked = [q["sql"] or "" for q in queries]  # prepared statements tell no text
+    written = [sql for sql in asked if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
     assert (answer["variables"], counter.value) == ({"number": "42"}, 41)
     assert all("conversations_payloadview" in sql for sql in written)
     assert PayloadView.objects.get().key == str(desk.message.pk)

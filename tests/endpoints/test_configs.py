@@ -1,5 +1,6 @@
 """What workers know of an endpoint: values, at most a second old."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -84,14 +85,63 @@ def test_configuration_is_read_once_within_a_second(
         assert known.get(endpoint.pk) is first
 
 
-def test_change_is_seen_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_configuration_is_not_read_again(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     endpoint, known = make_endpoint(), EndpointConfigs()
-    known.get(endpoint.pk)
-    Endpoint.objects.filter(pk=endpoint.pk).update(base_url="https://new.example.com")
-
+    first = known.get(endpoint.pk)
     monkeypatch.setattr(configs, "FRESH_SECONDS", 0.0)
 
-    assert known.get(endpoint.pk).config.base_url == "https://new.example.com"
+    with django_assert_num_queries(1):
+        assert known.get(endpoint.pk) is first
+
+
+def change_entity_type(endpoint: Endpoint) -> None:
+    endpoint.entity_types.update(remote_name="sn_customer_case")
+
+
+def add_entity_type(endpoint: Endpoint) -> None:
+    EntityType.objects.create(endpoint=endpoint, environment=endpoint.environment, name="new", kind="problem")
+
+
+def refer_to_another(endpoint: Endpoint) -> None:
+    other = make_endpoint(environment=endpoint.environment)
+    endpoint.references.create(
+        environment=endpoint.environment,
+        path="u_ticket",
+        referenced_endpoint=other,
+        referenced_entity=other.entity_types.get(),
+    )
+
+
+def change_secrets(endpoint: Endpoint) -> None:
+    endpoint.credentials.secrets = {"password": "new"}
+    endpoint.credentials.save()
+
+
+def let_token_expire(endpoint: Endpoint) -> None:
+    Credentials.objects.filter(endpoint=endpoint).update(token_expires_at=Now() - timedelta(seconds=1))
+
+
+def move_it(endpoint: Endpoint) -> None:
+    Endpoint.objects.filter(pk=endpoint.pk).update(base_url="https://new.example.com")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [move_it, change_entity_type, add_entity_type, refer_to_another, change_secrets, let_token_expire],
+)
+def test_change_is_seen_after_a_second(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[Endpoint], None]
+) -> None:
+    endpoint, known = make_servicenow(**OAUTH), EndpointConfigs()
+    gates.store_token(endpoint.pk, Token("t-1", expires_in=1800))
+    first = known.get(endpoint.pk)
+    change(endpoint)
+
+    assert known.get(endpoint.pk) is first
+    monkeypatch.setattr(configs, "FRESH_SECONDS", 0.0)
+    assert known.get(endpoint.pk) == load(Endpoint.objects.get(pk=endpoint.pk)) != first
 
 
 def test_forgotten_configuration_is_read_at_once() -> None:
