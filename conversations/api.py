@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import UUID
 
+import orjson
 from django.conf import settings
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.negotiation import BaseContentNegotiation
@@ -30,19 +31,25 @@ from oneio.access import of_endpoint
 KEY_LENGTH = 255
 HEADER_LENGTH = 500
 # What of the sender's headers is worth keeping: who sent it, and its own id of the event.
-KEPT_HEADERS = (
-    "content-type",
-    "user-agent",
-    "x-request-id",
-    "x-correlation-id",
-    "x-atlassian-webhook-identifier",
-    "x-atlassian-webhook-retry",
-    "x-atlassian-webhook-flow",
-    "x-github-event",
-    "x-github-delivery",
-    "x-zendesk-webhook-id",
-    "x-zendesk-webhook-invocation-id",
-)
+# Where Django keeps each of them, and its name.
+KEPT_HEADERS = {
+    "CONTENT_TYPE": "content-type",
+    **{
+        f"HTTP_{name.upper().replace('-', '_')}": name
+        for name in (
+            "user-agent",
+            "x-request-id",
+            "x-correlation-id",
+            "x-atlassian-webhook-identifier",
+            "x-atlassian-webhook-retry",
+            "x-atlassian-webhook-flow",
+            "x-github-event",
+            "x-github-delivery",
+            "x-zendesk-webhook-id",
+            "x-zendesk-webhook-invocation-id",
+        )
+    },
+}
 # The frame around the file in a form.
 FORM_BYTES = 64 * 1024
 ERRORS = {
@@ -80,6 +87,11 @@ class ReceiverView(APIView):
     metadata_class = None
     http_method_names = ["get", "post"]
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Only who is calling: there are no versions, and limits come with the endpoint."""
+        self.perform_authentication(request)
+        self.check_permissions(request)
+
 
 class Messages(ReceiverView):
     """Takes one message."""
@@ -92,7 +104,7 @@ class Messages(ReceiverView):
         request={"application/json": OpenApiTypes.OBJECT, "application/xml": OpenApiTypes.STR},
         responses={202: MessageAccepted, **ERRORS},
     )
-    def post(self, request: Request, environment: str) -> Response:
+    def post(self, request: Request, environment: str) -> HttpResponse:
         """Store it, then answer 202 with its Response ID."""
         endpoint = caller(request)
         limits.check(endpoint)
@@ -101,7 +113,7 @@ class Messages(ReceiverView):
         content_type = str(media_type(request.META.get("CONTENT_TYPE") or ""))
         raw = read_whole(request._request, limit, message_too_large(limit))
         response_id = accept(endpoint, arrival(request, raw, content_type))
-        return Response({"response_id": response_id}, status=202)
+        return accepted({"response_id": response_id})
 
 
 class MessageState(ReceiverView):
@@ -143,7 +155,7 @@ class Attachments(ReceiverView):
         },
         responses={202: FileAccepted, **ERRORS},
     )
-    def post(self, request: Request, environment: str) -> Response:
+    def post(self, request: Request, environment: str) -> HttpResponse:
         """Store it while it arrives, then answer 202."""
         endpoint = caller(request)
         limits.check(endpoint)
@@ -157,7 +169,7 @@ class Attachments(ReceiverView):
             raise
         assert attachment.message is not None
         content = {"response_id": attachment.message.response_id, "attachment_id": str(attachment.pk)}
-        return Response(content, status=202)
+        return accepted(content)
 
 
 class Nothing(ReceiverView):
@@ -174,6 +186,11 @@ class Nothing(ReceiverView):
     post = get
 
 
+def accepted(content: dict[str, str]) -> HttpResponse:
+    """The 202 with these ids, written without asking which renderer."""
+    return HttpResponse(orjson.dumps(content), content_type="application/json", status=202)
+
+
 def caller(request: Request) -> Endpoint:
     """The endpoint whose credentials came with the request."""
     return cast("Caller", request.user).endpoint
@@ -181,16 +198,21 @@ def caller(request: Request) -> Endpoint:
 
 def arrival(request: Request, raw: bytes, content_type: str) -> Arrival:
     """What is kept of a request: everything but credentials. Raises Problem for a useless Idempotency-Key."""
-    key = request.META.get("HTTP_IDEMPOTENCY_KEY", "").strip()
+    meta = request._request.META
+    key = meta.get("HTTP_IDEMPOTENCY_KEY", "").strip()
     if len(key) > KEY_LENGTH:
         raise malformed(f"The Idempotency-Key is longer than {KEY_LENGTH} characters.")
+    headers = {name: meta[place][:HEADER_LENGTH] for place, name in KEPT_HEADERS.items() if place in meta}
+    parameters = kept_parameters(request) if meta.get("QUERY_STRING") else {}
+    return Arrival(raw, content_type, parameters, headers, key)
+
+
+def kept_parameters(request: Request) -> dict[str, str]:
+    """The parameters of the address without the token. Raises Problem for what no database stores."""
     parameters = {name: str(value) for name, value in request.query_params.items() if name != TOKEN_PARAMETER}
     if any("\0" in text for pair in parameters.items() for text in pair):
         raise malformed("A query parameter holds the character NUL (%00), which no database stores.")
-    headers = {
-        name: request.headers[name][:HEADER_LENGTH] for name in KEPT_HEADERS if name in request.headers
-    }
-    return Arrival(raw, content_type, parameters, headers, key)
+    return parameters
 
 
 def check_file_length(request: Request) -> None:

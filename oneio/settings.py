@@ -90,6 +90,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "conversations.shortcut.InboundShortcut",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "oneio.addresses.without_nul",
     "django.contrib.sessions.middleware.SessionMiddleware",
