@@ -62,12 +62,13 @@ _PARTICIPANTS = """
     SELECT conversation_id, endpoint_id, id, organization_id, external_id, number, link, shadow
     FROM conversations_participant WHERE conversation_id = ANY(%s)
 """
-_SENDING = """
-    UPDATE conversations_delivery
-    SET state = 'sending', state_since = now(), first_tried_at = COALESCE(first_tried_at, now())
-    WHERE id = ANY(%s)
-"""
-_ATTEMPTS = """
+# Those that are looked up are not sent: their state is told apart.
+_BEGIN = """
+    WITH sending AS (
+        UPDATE conversations_delivery
+        SET state = 'sending', state_since = now(), first_tried_at = COALESCE(first_tried_at, now())
+        WHERE id = ANY(%s)
+    )
     INSERT INTO conversations_attempt
         (id, organization_id, delivery_id, rule_version_id, purpose, token, result, failure, code)
     SELECT id, organization, delivery, version, purpose, token, '', '', ''
@@ -329,14 +330,14 @@ def _partner(head: Head, snapshot: dict[str, Any], sides: dict[int, Side]) -> Si
 def _mark_under_way(jobs: Sequence[Job]) -> None:
     if not jobs:
         return
-    execute(_SENDING, [bigints(job.delivery_id for job in jobs if not job.look_up)])
     if look_ups := [job.delivery_id for job in jobs if job.look_up]:
         Delivery.objects.filter(pk__in=look_ups).update(
             state=DeliveryState.VERIFYING, in_doubt_since=Coalesce("in_doubt_since", Now())
         )
     execute(
-        _ATTEMPTS,
+        _BEGIN,
         [
+            bigints(job.delivery_id for job in jobs if not job.look_up),
             uuids(job.attempt_id for job in jobs),
             bigints(job.endpoint.organization_id for job in jobs),
             bigints(job.delivery_id for job in jobs),

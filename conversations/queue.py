@@ -152,7 +152,7 @@ _RENEW = """
     RETURNING l.id
 """
 _LOCK_LANES = """
-    SELECT id, token FROM conversations_lane WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+    SELECT id, token, now() FROM conversations_lane WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
 """
 # A claim that is lost in a crash of the database costs nothing: it does not wait for the disk.
 _CLAIM_INBOX = """
@@ -179,6 +179,11 @@ _CLAIM_INBOX = """
             ) batch)) ELSE i.solo_through END
     FROM next, unsynchronised WHERE next.endpoint_id = i.endpoint_id AND unsynchronised.setting IS NOT NULL
     RETURNING i.endpoint_id, i.token, i.solo_through IS NOT NULL
+"""
+_LOCK_INBOX = """
+    SELECT now(), set_config('synchronous_commit',
+                             CASE WHEN %s THEN current_setting('synchronous_commit') ELSE 'off' END, true)
+    FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE
 """
 _RELEASE_INBOX = """
     UPDATE endpoints_inbox i
@@ -308,7 +313,13 @@ def renew(claims: Iterable[tuple[int, int]]) -> set[int]:
 
 def lock_lanes(lane_ids: Iterable[int]) -> dict[int, int]:
     """Lock lanes in the order of their ids; lane id → current token."""
-    return dict(every(_LOCK_LANES, [bigints(sorted(lane_ids))]))
+    return lock_lanes_now(lane_ids)[0]
+
+
+def lock_lanes_now(lane_ids: Iterable[int]) -> tuple[dict[int, int], datetime | None]:
+    """The same with the database's time; None where there is no such lane."""
+    rows = every(_LOCK_LANES, [bigints(sorted(lane_ids))])
+    return {lane: token for lane, token, _ in rows}, rows[0][2] if rows else None
 
 
 def lanes_for(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], set[int]]:
@@ -363,11 +374,10 @@ def release_inbox(claim: InboxClaim, *, solo: bool = False) -> None:
         raise LeaseLost
 
 
-def lock_inbox(claim: InboxClaim) -> datetime:
-    """Lock a claimed inbox for the rest of the transaction. Raises LeaseLost if it is another's by now.
-    Returns the database's time."""
-    sql = "SELECT now() FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE"
-    row = one(sql, [claim.endpoint_id, claim.token])
+def lock_inbox(claim: InboxClaim, *, waits_for_disk: bool = True) -> datetime:
+    """Lock a claimed inbox for the rest of the transaction, which may be told to commit without waiting for
+    the disk. Raises LeaseLost if it is another's by now. Returns the database's time."""
+    row = one(_LOCK_INBOX, [waits_for_disk, claim.endpoint_id, claim.token])
     if row is None:
         raise LeaseLost
     now: datetime = row[0]

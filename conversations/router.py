@@ -78,8 +78,8 @@ def route_next(book: RuleBook, configs: EndpointConfigs, asker: Asker | None = N
     try:
         # What a crash of the database loses is routed again, to the same end: nothing is sent before a claim
         # is on the disk, and by then all that was committed before it is, too.
-        with queue.unsynchronised():
-            now = queue.lock_inbox(claim)
+        with transaction.atomic():
+            now = queue.lock_inbox(claim, waits_for_disk=False)
             endpoint = configs.get(claim.endpoint_id)
             rules = book.of(endpoint.environment_id)
             Batch(endpoint, rules, _waiting(claim), configs, now, asker).route()

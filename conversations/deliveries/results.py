@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from endpoints.adapters.base import Action, Capability
 from endpoints.configs import EndpointConfigs
 from endpoints.outcomes import Failure, Found, Outcome, Result
 from oneio.bulk import fetch_rows, insert_rows, new_row, update_rows
-from oneio.statements import bigints, execute, uuids
+from oneio.statements import bigints, execute, one, uuids
 from routing import changes
 
 NUMBER_LENGTH = 255
@@ -54,6 +54,12 @@ _DELIVERY_FIELDS = [
     "tries",
 ]
 _LOCKED_SIDES = "WHERE conversation_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+_WAITING = """
+    SELECT EXISTS (SELECT FROM conversations_message
+                   WHERE endpoint_id = ANY(%s) AND state = 'received' AND wake_at > now()),
+           EXISTS (SELECT FROM conversations_delivery
+                   WHERE conversation_id = ANY(%s) AND state = 'delayed')
+"""
 _WAKE_POSTPONED = """
     UPDATE conversations_message SET wake_at = now()
     WHERE endpoint_id = ANY(%s) AND state = 'received' AND wake_at > now()
@@ -67,14 +73,17 @@ def finish(finished: Sequence[Done], configs: EndpointConfigs) -> None:
     with transaction.atomic():
         participants = _lock_participants(finished)
         back = _lanes_to_write_back(finished, configs)
-        tokens = queue.lock_lanes([*(done.job.claim.lane_id for done in finished), *back.values()])
+        lanes = [*(done.job.claim.lane_id for done in finished), *back.values()]
+        tokens, now = queue.lock_lanes_now(lanes)
         ours = [done for done in finished if tokens.get(done.job.claim.lane_id) == done.job.claim.token]
         ours.sort(key=lambda done: done.job.endpoint.id)  # gates are locked in this order
-        results = Results(ours, participants, back)
+        if now is None:
+            return  # what was sent has been deleted
+        results = Results(ours, participants, back, now)
         results.record()
         queue.release([done.job.claim.lane_id for done in ours])
         queue.recompute(list(back.values()))
-        wake({row.conversation_id for row in results.deliveries.values() if row.state in _CONFIRMED})
+        _wake_what_waited(results)
     for done in ours:
         if _outcome(done).failure is Failure.AUTHENTICATION:
             configs.forget(done.job.endpoint.id)  # so that nothing more is sent with a rejected token
@@ -83,12 +92,18 @@ def finish(finished: Sequence[Done], configs: EndpointConfigs) -> None:
 class Results:
     """Some finished jobs, their lanes and participants locked."""
 
-    def __init__(self, finished: Sequence[Done], participants: Participants, back: dict[UUID, int]) -> None:
+    def __init__(
+        self,
+        finished: Sequence[Done],
+        participants: Participants,
+        back: dict[UUID, int],
+        now: datetime,
+    ) -> None:
         self.finished = finished
         self.participants = participants
         self.back = back
         self.notes: dict[tuple[object, ...], tuple[Done, Delivery, Verdict]] = {}
-        self.now = queue.database_now()
+        self.now = now
         pks = bigints(done.job.delivery_id for done in finished)
         self.deliveries = {row.pk: row for row in fetch_rows(Delivery, "WHERE id = ANY(%s)", [pks])}
         self.problems: list[DeliveryContent] = []
@@ -237,7 +252,6 @@ class Results:
         conflicts.record(self.finished, self.deliveries)
         insert_rows([row.content for row in written_back])
         insert_rows(written_back, ignore_conflicts=True)
-        _wake_postponed({done.job.endpoint.id for done in self.finished})
 
 
 def give_up(done: Done, error: Exception) -> None:
@@ -382,9 +396,16 @@ def _tell_gate(done: Done, delivery: Delivery, verdict: Verdict) -> None:
             gates.pause_for_credentials(endpoint.id)
 
 
-def _wake_postponed(endpoint_ids: set[int]) -> None:
-    """Messages that waited for our own requests to end are looked at now."""
-    execute(_WAKE_POSTPONED, [bigints(endpoint_ids)])
+def _wake_what_waited(results: Results) -> None:
+    """Messages that waited for our own requests to end, and deliveries that waited for a ticket, are looked
+    at now. Mostly there are none, which is asked for both at once."""
+    endpoints = {done.job.endpoint.id for done in results.finished}
+    confirmed = {row.conversation_id for row in results.deliveries.values() if row.state in _CONFIRMED}
+    postponed, delayed = one(_WAITING, [bigints(endpoints), uuids(confirmed)])
+    if postponed:
+        execute(_WAKE_POSTPONED, [bigints(endpoints)])
+    if delayed:
+        wake(confirmed)
 
 
 def _jitter(ceiling: float) -> float:
