@@ -117,21 +117,21 @@ class Pump:
         self.bell.close()
 
     def _turn(self) -> bool:
-        """One round over all kinds of work. False when there was none."""
+        """One round over all kinds of work. False when nothing is left that can be begun now: what has just
+        been recorded or set going is seen by the look after it."""
         self.heartbeat.beat()
         self._renew()
-        worked = self._release_delayed()
-        worked = self._record() or worked
-        worked = self.asker.settle() or worked
+        self._release_delayed()
+        self._record()
+        self.asker.settle()
         self.outlook = queue.outlook()
-        if self.outlook.lanes:
-            worked = self._claim() or worked
+        claimed = self.outlook.lanes and self._claim()
         if self.outlook.messages and router.route_next(self.book, self.configs, self.asker):
             # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
             self._record()
             self._claim()
             return True
-        return worked
+        return claimed
 
     def _release_delayed(self) -> bool:
         """Now and then, let delayed deliveries go whose wait may be over."""
@@ -342,7 +342,7 @@ class Bell:
     def wait(self, seconds: float, *, stopping: bool = False) -> None:
         """Until something rings, at most `seconds`."""
         listener = self._listening()
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # unlike others, it is made without a system call
             selector.register(self._reader, selectors.EVENT_READ)
             selector.register(listener, selectors.EVENT_READ)
             if self._stop is not None and not stopping:

@@ -29,6 +29,8 @@ def evaluate(
     not count. A row that gives nothing is left out, so that an earlier row of the same target counts.
     Raises MappingError.
     """
+    if not rows:
+        return {}
     seen = view(context)
     result: dict[str, Value] = {}
     for row in rows:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, TypeAlias, cast
 
 from django.db.models import QuerySet
@@ -90,7 +91,7 @@ def version_of(version_id: int) -> compiled.RoutingRule | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """An environment's current rules: those that route, and all by id, disabled ones included, because
     what was routed before a rule was disabled must still be deliverable. `revision` is the environment's."""
@@ -99,7 +100,7 @@ class Rules:
     by_id: dict[int, compiled.RoutingRule]
     revision: int = 0
 
-    @property
+    @cached_property
     def carry_earlier_files(self) -> bool:
         """Whether any rule carries files that came to the conversation before."""
         return any(rule.files is not None and rule.files.from_conversation for rule in self.by_id.values())

@@ -206,10 +206,11 @@ def as_sent(step: Step) -> dict[str, object]:
 def as_answered(answer: HttpAnswer, kept: int) -> dict[str, object]:
     """An answer as an attempt shows it: status, seconds, the headers that tell something, the first `kept`
     bytes of its body, and whether there were more."""
+    headers = dict(answer.headers.lower_items())
     return {
         "status": answer.status,
         "seconds": round(answer.elapsed, 3),
-        "headers": {name: answer.headers[name] for name in TELLING_HEADERS if name in answer.headers},
+        "headers": {name: headers[name.lower()] for name in TELLING_HEADERS if name.lower() in headers},
         "body": answer.body[:kept].decode("utf-8", errors="replace"),
         "is_cut": len(answer.body) > kept,
     }
