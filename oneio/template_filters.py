@@ -8,15 +8,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, localcontext
 from functools import wraps
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from liquid.builtin.filters import array, string
 from liquid.builtin.filters.misc import size
 from liquid.undefined import Undefined
 
-from oneio.template_values import MAX_DIGITS, MAX_VALUE, FilterLimit, is_short, only_texts, to_json, to_text
+from oneio.template_values import (
+    LIST_WEIGHT,
+    MAX_DIGITS,
+    MAX_VALUE,
+    FilterLimit,
+    is_short,
+    only_texts,
+    to_json,
+    to_text,
+)
 
+PART_WEIGHT = 200
+"""What one part costs to be looked at, where looking at a character of a text costs 1."""
 MAX_DECIMALS = 20
 MAX_DATE_FORMAT = 200
 _EXACT = Context(prec=4 * MAX_DIGITS)
@@ -68,6 +79,13 @@ def _bounded_replace(value: str, old: str, new: str, count: int) -> str:
     found = value.count(old) if count < 0 else min(value.count(old), count)
     _check_size(len(value) + found * (len(new) - len(old)))
     return value.replace(old, new, count)
+
+
+def _split(value: str, separator: Any = " ") -> list[str]:
+    between = to_text(separator)
+    _check_size(len(value) + LIST_WEIGHT * (value.count(between) if between else len(value)))
+    found: list[str] = string.split(value, separator)
+    return found
 
 
 def _append(value: str, more: Any) -> str:
@@ -263,7 +281,7 @@ _TEXT_FILTERS: Mapping[str, Filter] = {
     **{
         name: getattr(string, name)
         for name in (
-            *("capitalize", "downcase", "upcase", "lstrip", "rstrip", "strip", "squish", "split"),
+            *("capitalize", "downcase", "upcase", "lstrip", "rstrip", "strip", "squish"),
             *(
                 "remove",
                 "remove_first",
@@ -277,6 +295,7 @@ _TEXT_FILTERS: Mapping[str, Filter] = {
             *("newline_to_br", "strip_newlines"),
         )
     },
+    "split": _split,
     "replace": _replace,
     "replace_first": _replace_first,
     "replace_last": _replace_last,
@@ -331,3 +350,32 @@ FILTERS: Mapping[str, Filter] = dict(
     )
 )
 """Every filter by the name that templates use."""
+
+
+class Weight(NamedTuple):
+    """What a filter costs for each character that it is given, and for each part of a list or mapping."""
+
+    character: int = 1
+    part: int = PART_WEIGHT
+
+
+_SLOW = {
+    "escape_once": 12,
+    "url_decode": 14,
+    "url_encode": 12,
+    "squish": 9,
+    "escape": 5,
+    "newline_to_br": 9,
+    "strip_newlines": 9,
+    "truncatewords": 2,
+    "strip_html": 2,
+}
+"""What a character costs in filters that look at each by itself (measured with the worst text for each)."""
+WRITTEN = Weight(1, 3 * PART_WEIGHT)
+WEIGHTS: Mapping[str, Weight] = {
+    **dict.fromkeys([*_TEXT_FILTERS, *_NUMBER_FILTERS, "date", "json", "join", "sum"], WRITTEN),
+    **{name: Weight(weight, WRITTEN.part) for name, weight in _SLOW.items()},
+    "uniq": Weight(2, 4 * PART_WEIGHT),
+    **dict.fromkeys(["sort", "sort_natural"], Weight(1, 3 * PART_WEIGHT)),
+}
+"""Filters that cost more than looking at what they are given: they write it as text, or compare it."""

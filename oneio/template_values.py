@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from liquid.exceptions import LiquidError
 from liquid.undefined import Undefined
@@ -16,6 +16,13 @@ MAX_VALUE = 1024 * 1024
 LIST_WEIGHT = 32
 """What one place of a list counts, beside what stands there."""
 MAX_DIGITS = 100
+
+
+class Survey(NamedTuple):
+    """About how many characters a value would be as text, and of how many single values it is made."""
+
+    size: int
+    parts: int
 
 
 class FilterLimit(LiquidError):  # type: ignore[misc]
@@ -40,18 +47,26 @@ def to_json(value: Any) -> str:
 
 def measure(value: Any, limit: int = MAX_VALUE) -> int:
     """About how many characters the value would be as text. Raises FilterLimit beyond `limit`."""
-    total, rest = 0, [value]
+    return survey(value, limit).size
+
+
+def survey(value: Any, limit: int = MAX_VALUE, most_parts: int = MAX_VALUE) -> Survey:
+    """How big the value is. Raises FilterLimit beyond `limit` characters or `most_parts`, where it stops."""
+    total, parts, rest = 0, 0, [value]
     while rest:
         item = rest.pop()
         total += _own_size(item)
+        parts += len(item) if isinstance(item, list | tuple) else 1
         if total > limit:
             raise FilterLimit(f"A value grows beyond {limit} characters. Shorten it first, with truncate.")
+        if parts > most_parts:
+            raise FilterLimit("A list has too many parts for this. Take fewer, with slice or where.")
         if isinstance(item, Mapping) and not isinstance(item, Undefined):
             rest.extend(item.keys())
             rest.extend(item.values())
         elif isinstance(item, list | tuple):
             rest.extend(["".join(item)] if only_texts(item) else item)
-    return total
+    return Survey(total, parts)
 
 
 def only_texts(items: Sequence[Any]) -> bool:

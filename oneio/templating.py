@@ -10,8 +10,11 @@ from typing import Any, TextIO
 
 from liquid import Environment, RenderContext
 from liquid.builtin import echo_tag, output
+from liquid.builtin.expressions import BooleanExpression
+from liquid.builtin.expressions import Path as LiquidPath
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.output import OutputNode
+from liquid.builtin.tags.case_tag import CaseNode, MultiExpressionBlockNode
 from liquid.exceptions import (
     LiquidError,
     LiquidSyntaxError,
@@ -23,12 +26,12 @@ from liquid.exceptions import (
 from liquid.filter import with_context
 from liquid.output import LimitedStringIO
 from liquid.template import BoundTemplate
-from liquid.undefined import FalsyStrictUndefined, Undefined
+from liquid.undefined import UNDEFINED, FalsyStrictUndefined, Undefined
 from liquid.utils import ReadOnlyChainMap
 
 from oneio.paths import Path
-from oneio.template_filters import FILTERS, Filter
-from oneio.template_values import MAX_VALUE, FilterLimit, measure, to_text
+from oneio.template_filters import FILTERS, PART_WEIGHT, WEIGHTS, WRITTEN, Filter, Weight
+from oneio.template_values import MAX_VALUE, FilterLimit, Survey, survey, to_text
 
 MAX_SOURCE = 32 * 1024
 """Characters of a template."""
@@ -40,10 +43,18 @@ MAX_OUTPUT = 64 * 1024
 MAX_LOCALS = 4 * 1024 * 1024
 MAX_LOOPS = 10_000
 MAX_WORK = 8 * 1024 * 1024
-"""Characters that all loops and filters of one rendering may go through, together."""
+"""What one rendering may do, where looking at one character costs 1. The weights are such that whatever a
+template does with it takes no more than 50 ms of one core (measured)."""
 LOOP_WEIGHT = 16
 """What one character of template costs each time that a loop comes by it."""
+READ_WEIGHT, STEP_WEIGHT = 200, 100
+"""What it costs to read a value, and each step of its path."""
+COMPARED_PART = 10
+"""What one part of a list or mapping costs each time that it is compared."""
+MAX_NAME = 200
+"""Characters of a name that stands in square brackets."""
 MAX_CACHED = 1024
+_CASES = (CaseNode, MultiExpressionBlockNode)
 _REFUSED_TAGS = ("include", "render", "tablerow")
 _OPENING = re.compile(r"\{\{|\{%-?\s{0,100}(#|\w+)?")
 _VERBATIM = {name: re.compile(rf"\{{%-?\s{{0,100}}end{name}\s{{0,100}}-?%\}}") for name in ("raw", "doc")}
@@ -69,10 +80,11 @@ class Template:
     source: str
     _liquid: BoundTemplate = field(repr=False, compare=False)
     _names: frozenset[str] = field(repr=False, compare=False)
+    _compared: frozenset[int] = field(repr=False, compare=False)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text for these values, at most 64 KiB of UTF-8. Raises TemplateError."""
-        context = _Context(self._liquid, values, len(self.source))
+        context = _Context(self._liquid, values, len(self.source), self._compared)
         buffer = context.get_buffer()
         try:
             self._liquid.render_with_context(context, buffer)
@@ -103,23 +115,61 @@ def compile_template(source: str, *, strict: bool = False) -> Template:
         raise _syntax_error(error) from error
     _check_filters(analysis.filters, source)
     _check_ranges(liquid)
-    return Template(source, liquid, frozenset(_names(analysis.globals)))
+    return Template(source, liquid, frozenset(_names(analysis.globals)), frozenset(_compared(liquid)))
 
 
 class _Context(RenderContext):  # type: ignore[misc]
     """One rendering: the values it reads, no clock, and how much work it has done."""
 
-    def __init__(self, template: BoundTemplate, values: Mapping[str, Any], source_length: int) -> None:
+    def __init__(
+        self,
+        template: BoundTemplate,
+        values: Mapping[str, Any],
+        source_length: int,
+        compared: frozenset[int],
+    ) -> None:
         super().__init__(template, globals=values)
         self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
-        self._work = 0
+        self.work = 0
         self._per_loop = LOOP_WEIGHT * source_length
+        self._compared = compared
+        self._surveys: dict[int, tuple[Any, Survey]] = {}
 
-    def spend(self, characters: int) -> None:
-        """Count work done. Raises FilterLimit beyond MAX_WORK."""
-        self._work += characters
-        if self._work > MAX_WORK:
+    def spend(self, units: int) -> None:
+        """Count work before it is done. Raises FilterLimit where it would be more than MAX_WORK."""
+        if self.work + units > MAX_WORK:
             raise FilterLimit("The template takes too much work. Loop over less, or shorten its texts.")
+        self.work += units
+
+    def charge(self, value: Any, weight: Weight) -> None:
+        """Count the work of going through a value. Raises FilterLimit."""
+        size, parts = survey(value, MAX_VALUE, (MAX_WORK - self.work) // weight.part)
+        self.spend(size * weight.character + parts * weight.part)
+
+    def get(self, path: list[Any], *, token: Any, default: Any = UNDEFINED) -> Any:
+        """The value at a path, its reading counted. Raises FilterLimit."""
+        if any(isinstance(step, str) and len(step) > MAX_NAME for step in path):
+            raise FilterLimit(f"A name in square brackets has more than {MAX_NAME} characters. Shorten it.")
+        self.spend(READ_WEIGHT + STEP_WEIGHT * len(path))
+        value = super().get(path, token=token, default=default)
+        if id(token) in self._compared:
+            self._charge_comparison(value)
+        elif isinstance(value, list | tuple):
+            self.spend(len(value) // 8)  # a loop copies what it goes through
+        return value
+
+    def _charge_comparison(self, value: Any) -> None:
+        """Count what it costs to compare a value, or to look whether something is in it, as deep as it is."""
+        if isinstance(value, str):
+            return self.spend(len(value))
+        if isinstance(value, Undefined) or not isinstance(value, list | tuple | Mapping):
+            return None
+        if id(value) not in self._surveys:
+            most = (MAX_WORK - self.work) // PART_WEIGHT
+            self._surveys[id(value)] = value, survey(value, MAX_VALUE, most)
+            self.spend(self._surveys[id(value)][1].parts * PART_WEIGHT)
+        _, known = self._surveys[id(value)]
+        return self.spend(known.size + COMPARED_PART * known.parts)
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
         super().raise_for_loop_limit(length)
@@ -135,7 +185,7 @@ class _TextNode(OutputNode):  # type: ignore[misc]
 
     def render_to_output(self, context: _Context, buffer: TextIO) -> int:
         value = self.expression.evaluate(context)
-        context.spend(measure(value))
+        context.charge(value, WRITTEN)
         return buffer.write(to_text(value))
 
 
@@ -148,19 +198,22 @@ def _environment(undefined: type[Undefined]) -> Environment:
         del environment.tags[name]
     for tag in (output.Output.name, echo_tag.TAG_ECHO):
         environment.tags[tag].node_class = _TextNode
-    environment.filters = {name: _charged(function) for name, function in FILTERS.items()}
+    environment.filters = {
+        name: _charged(function, WEIGHTS.get(name, Weight())) for name, function in FILTERS.items()
+    }
     return environment
 
 
-def _charged(function: Filter) -> Filter:
+def _charged(function: Filter, weight: Weight) -> Filter:
     """The filter, with what it is given and what it gives counted as work and bounded."""
 
     def run(value: Any, *arguments: Any, context: _Context, **options: Any) -> Any:
-        context.spend(sum(measure(part) for part in (value, *arguments, *options.values())))
+        for part in (value, *arguments, *options.values()):
+            context.charge(part, weight)
         if getattr(function, "with_environment", False):
             options["environment"] = context.env
         result = function(value, *arguments, **options)
-        context.spend(measure(result, MAX_VALUE))
+        context.charge(result, Weight())
         return result
 
     with_liquids_context: Callable[[Filter], Filter] = with_context
@@ -246,6 +299,21 @@ def _refuse_range(expression: Any) -> None:
         )
     for child in expression.children():
         _refuse_range(child)
+
+
+def _compared(liquid: BoundTemplate) -> Iterator[int]:
+    """The tokens of paths in conditions, by identity: their values are gone through when it is compared."""
+    for node in _nodes(liquid.nodes, RenderContext(liquid)):
+        for expression in node.expressions():
+            yield from _paths_compared(expression, inside=isinstance(node, _CASES))
+
+
+def _paths_compared(expression: Any, *, inside: bool) -> Iterator[int]:
+    inside = inside or isinstance(expression, BooleanExpression)
+    if inside and isinstance(expression, LiquidPath):
+        yield id(expression.token)
+    for child in expression.children():
+        yield from _paths_compared(child, inside=inside)
 
 
 def _names(used: Mapping[str, list[Any]]) -> Iterator[str]:
