@@ -40,7 +40,8 @@ OPTIONS = {
     "port": str(PORT),
     "max_connections": "200",
     # What does not fit is in the system's cache, and costs no process anything.
-    "shared_buffers": "64MB",
+    "shared_buffers": "32MB",
+    "wal_buffers": "2MB",
     # Containers give /dev/shm 64 MB, and systemd empties it when a user logs out.
     "dynamic_shared_memory_type": "mmap",
     "wal_compression": "on",
