@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -24,6 +26,7 @@ from oneio.statements import one
 from routing.rules import RuleBook
 from tests.conversations.world import Line, publish
 from tests.factories import make_endpoint
+from tests.faults.installation import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BETH = "beth.anglin@example.com"
@@ -219,6 +222,44 @@ def test_question_of_a_killed_asker_is_asked_again(
 
     assert state_of(message) == "routed"
     assert line.issue["fields"]["description"] == "For Beth Anglin"
+
+
+def asks_elsewhere() -> int:
+    """A process of its own that routes what waits, and asks. Its id."""
+    if child := os.fork():
+        return child
+    try:
+        connection.connection = None  # the parent's
+        asker = Asker(HttpClient(NetworkPolicy(True, False)), lambda: None)
+        route(asker)
+        time.sleep(60)
+    finally:
+        os._exit(0)
+
+
+def test_flow_goes_on_when_the_asking_process_is_killed(line: Line, work: Callable[..., None]) -> None:
+    asking(line, timeout_seconds=2)
+    line.servicenow.fault(path="sys_user", delay=6, times=1)
+    message = line.incident("a" * 32, u_mail=BETH)
+    child = asks_elsewhere()
+    try:
+        wait_until(lambda: line.servicenow.call("GET", "/_sandbox/faults")[0]["times"] == 0, 10)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert LookupAnswer.objects.get().asked_until is not None
+
+    work(3)
+    assert state_of(message) == "routed"
+    assert "lookup caller: no answer in 2 s" in problem_of(message)
+
+    wait_until(lambda: LookupAnswer.objects.filter(asked_until__lte=Now()).exists(), 10)
+    line.incident("b" * 32, u_mail=BETH)
+    work(1.5)
+
+    found = [delivery.content.snapshot["lookups"] for delivery in records()]
+    assert found[0]["caller"]["$object"] == {}
+    assert found[1]["caller"]["$object"]["name"] == "Beth Anglin"
 
 
 def test_question_under_way_is_not_asked_twice(line: Line, killed: Unhurried) -> None:

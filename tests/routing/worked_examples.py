@@ -105,7 +105,8 @@ def run_ownership(example: dict[str, Any]) -> Settlement:
 
 def run_files(example: dict[str, Any]) -> list[str]:
     """The names of the example's files that its attachments take."""
-    fields = dict(example["attachments"])
+    unset: dict[str, Any] = {"allowed_extensions": [], "blocked_extensions": [], "content_types": []}
+    fields = {**unset, "without_extension": True, "max_bytes": None, **example["attachments"]}
     for name in ("allowed_extensions", "blocked_extensions"):
         fields[name] = extensions(fields[name])
     takes = FileFilter(**fields | {"content_types": tuple(fields["content_types"])}).takes
