@@ -30,6 +30,15 @@ from routing.models import RoutingRule
 from routing.rules import Rules, version_of
 
 SHOWN = 50
+TOLD = {
+    "create": "It tells of a new",
+    "update": "It tells of a change of",
+    "comment": "It tells of a comment on",
+    "attach": "It tells of a file of",
+    "close": "It tells of the end of",
+    "delete": "It tells that somebody deleted",
+}
+"""What a message is, by its operation, before the kind and number of its ticket."""
 _FOUND = {
     "known": "The id of this ticket was known from an earlier message, and with it the conversation.",
     "mark": "The ticket bears the mark that we left when we created it, and so joined our conversation.",
@@ -101,11 +110,11 @@ def story(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": f"Why? {message.number or message.external_id or f'#{message.pk}'}",
-        "opts": Message._meta,
         "row": message,
         "mark": endpoint_mark(message.endpoint),
         "chip": looks.message_chip(message),
         "meaning": looks.meaning_of(message),
+        "told": TOLD.get(message.operation, "It tells of"),
         "may_read": readable,
         "earlier": _first_of_event(request, message),
         **_decision(request, message, readable),
@@ -146,6 +155,7 @@ def _decision(request: HttpRequest, message: Message, readable: bool) -> dict[st
         "changed": [
             Change(name, before, facts.message.attributes.get(name)) for name, before in facts.changed.items()
         ],
+        "all_new": bool(facts.changed) and all(before is None for before in facts.changed.values()),
         "new_comments": len(facts.new_comments),
         "new_files": len(facts.files),
         "variables": facts.variables,

@@ -28,6 +28,8 @@ PHONE = {"width": 390, "height": 844}
 IN_DARK = ("home", "messages", "conversation", "mapping-editor")
 ON_PHONE = ("home", "needs-you", "messages", "conversation")
 LOGIN = {"login": "/admin/login/"}
+PRESSED = {"rule-test": "Test"}
+"""The button of a page that leads to what is to be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,9 @@ def take(stage: Staged, browser: Browser, folder: Path, wanted: list[str]) -> It
             if (look.names and name not in look.names) or (wanted and file.stem not in wanted):
                 continue
             settle(page, address)
+            if name in PRESSED:
+                page.get_by_role("button", name=PRESSED[name], exact=True).click()
+                page.wait_for_timeout(900)
             file.write_bytes(picture(page, reducer))
             yield file
         context.close()

@@ -24,6 +24,7 @@ from django.db.models import Model  # noqa: E402
 from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from conversations import golden  # noqa: E402
 from conversations.demo.systems import ServiceNow, System  # noqa: E402
 from conversations.models import (  # noqa: E402
     Attempt,
@@ -33,8 +34,6 @@ from conversations.models import (  # noqa: E402
     Message,
     MessageState,
     Replay,
-    ReplayData,
-    ReplayRules,
 )
 from conversations.replay import lifecycle  # noqa: E402
 from conversations.replay.planning import plan_at_once  # noqa: E402
@@ -79,6 +78,7 @@ class Stage:
         self.send_unmatched()
         self.fail_for_a_while()
         self.plan_replay()
+        self.keep_golden_tickets()
         count_hours(timezone.now())
 
     def fill_qa(self) -> None:
@@ -169,7 +169,14 @@ class Stage:
         """What came too early is to go to the partner after all."""
         chosen = list(self.early.values_list("pk", flat=True))
         by = User.objects.get(username="omar")
-        plan_at_once(lifecycle.create(self.production, chosen, ReplayRules.CURRENT, ReplayData.STORED, by))
+        plan_at_once(lifecycle.create(self.production, chosen, lifecycle.Choice(), by))
+
+    def keep_golden_tickets(self) -> None:
+        """What the rule to Jira makes of two tickets is to stay as it is."""
+        rule = RoutingRule.objects.get(environment=self.production, slug=TO_JIRA)
+        for message in self.early.select_related("body"):
+            name, by = f"Network ticket {message.number}", User.objects.get(username="ines")
+            golden.keep(message, rule, name, golden.suggested(message, rule), by)
 
     def pages(self) -> dict[str, str]:
         """Where each work page is, under the name of its picture."""
@@ -191,10 +198,10 @@ class Stage:
             "conversations": _page("conversations_conversation_changelist"),
             "conversation": _page("conversations_conversation_change", told.conversation_id),
             "why": reverse("conversations_message_why", args=[held.message_id]),
-            "why-search": f"{reverse('why')}?q={held.message.number}",
+            "why-search": f"{reverse('why')}?q={told.number}",
             "replays": _page("conversations_replay_changelist"),
             "replay": _page("conversations_replay_change", Replay.objects.get().pk),
-            "golden-tickets": reverse("golden_tickets"),
+            "golden-tickets": f"{reverse('golden_tickets')}?drafts=1",
             "rule-test": reverse("routing_rule_test", args=[rule.pk]),
             "deliveries": _page("conversations_delivery_changelist"),
             "delivery-held": _page("conversations_delivery_change", held.pk),
