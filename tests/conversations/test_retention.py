@@ -31,6 +31,7 @@ from conversations.models import (
     MessageState,
     Participant,
     RemoteItem,
+    ReplacedTicket,
 )
 from conversations.models.delivery import DELAYS
 from conversations.router import route_again
@@ -181,10 +182,20 @@ def test_silent_conversation_goes_with_all_that_hangs_on_it() -> None:
         participant=participant, organization_id=delivery.organization_id, kind="comment", remote_id="1"
     )
 
+    ReplacedTicket.objects.create(
+        environment=delivery.environment,
+        conversation=delivery.conversation,
+        endpoint=delivery.endpoint,
+        entity_type=delivery.entity_type,
+        external_id="old",
+        delivery=delivery,
+    )
+
     retention.run()
 
     gone = (
         Conversation,
+        ReplacedTicket,
         Message,
         MessageBody,
         Delivery,

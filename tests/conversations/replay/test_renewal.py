@@ -350,4 +350,4 @@ def test_page_warns_before_new_tickets_are_made(place: Office) -> None:
 
     assert "Running this makes 1 new ticket although the targets have one already" in page
     assert "in place of T-1" in page
-    assert "make 1 new ticket<" in page
+    assert "Run: send 1, 1 of them as a new ticket<" in page
