@@ -64,7 +64,8 @@ Rows = list[models.Model]
 
 def build(environment: Environment) -> World:
     """One row of every model that lives in an environment, all linked to each other."""
-    source, target = make_endpoint(environment=environment), make_endpoint(environment=environment)
+    source = make_endpoint("servicenow", environment)  # which has every page that an endpoint can have
+    target = make_endpoint(environment=environment)
     rule = make_rule(environment)
     version = make_version(rule, source, target)
     message = make_message(source, conversation=None)
