@@ -81,7 +81,9 @@ class LeaseLost(Exception):
 
 _BUSY = "SELECT count(*) FROM conversations_lane busy WHERE busy.lease_until > now() AND busy.endpoint_id ="
 # Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
-# Who waits for the gate has begun before the one that had it: time never goes back for a bucket.
+# Who waits for the gate has begun before the one that had it: time never goes back for a bucket. Whether
+# lanes are due is asked as the value of the first one: EXISTS may become a join, which reads them all where
+# PostgreSQL believes that there are none.
 _NEXT_GATE = f"""
     SELECT g.endpoint_id, e.max_in_flight, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
            e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float
@@ -95,14 +97,17 @@ _NEXT_GATE = f"""
       AND (g.token_refresh_until IS NULL OR g.token_refresh_until <= now())
       AND (g.circuit <> 'half_open' OR NOT EXISTS (
            SELECT FROM conversations_lane p WHERE p.id = g.probe_lane AND p.lease_until > now()))
-      AND EXISTS (SELECT FROM conversations_lane l WHERE l.endpoint_id = g.endpoint_id AND l.due_at <= now())
+      AND (SELECT l.endpoint_id = g.endpoint_id FROM conversations_lane l
+           WHERE l.endpoint_id >= g.endpoint_id AND (l.endpoint_id, l.due_at) <= (g.endpoint_id, now())
+             AND l.due_at IS NOT NULL
+           ORDER BY l.endpoint_id, l.due_at LIMIT 1)
       AND e.max_in_flight > ({_BUSY} e.id)
       AND NOT (e.id = ANY(%s))
     ORDER BY turn.served_at, g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
 """
-# One endpoint's lanes, said so that only lane_due has them in this order: by `endpoint_id =` alone PostgreSQL
-# also takes lane_next_due, and reads all that waits for the other endpoints. What is in flight is counted
-# anew: whoever had the gate a moment ago may have taken lanes that the look at the gate did not see yet.
+# One endpoint's lanes, said so that only lane_due has them in this order (as above): by `endpoint_id =` alone
+# PostgreSQL also takes lane_next_due, and reads all that waits for the other endpoints. What is in flight is
+# counted anew: whoever had the gate a moment ago may have taken lanes that the look at it did not see yet.
 _CLAIM_LANES = f"""
     WITH due AS (
         SELECT id, lease_until IS NOT NULL AS died FROM conversations_lane
