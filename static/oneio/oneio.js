@@ -27,10 +27,40 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("change", (event) => {
   if (event.target.closest("[data-send-on-change]")) event.target.form.submit();
 });
-// Unfold has controls that are links without an address: keys reach them like buttons.
-document.addEventListener("DOMContentLoaded", () => {
-  for (const one of document.querySelectorAll("a:not([href])[x-on\\:click]")) Object.assign(one, { role: "button", tabIndex: 0 });
-});
+// What Unfold draws for the mouse and the eye alone gets a role, a name and a place in the order of the keys.
+const searched = "Ticket number, endpoint, rule or page";
+const named = [
+  ["[x-data='searchCommand()']", { role: "dialog", "aria-modal": "true", "aria-label": "Search" }],
+  ["#command-submit", { "aria-label": "Search" }],
+  ["#search-input-command", { "aria-label": searched, placeholder: searched }],
+  ["body.login #page > div:first-child", { role: "main" }],
+  ["[x-on\\:click='openUserLinks = !openUserLinks']", {
+    role: "button", tabindex: "0", title: "Your account", "x-bind:aria-expanded": "openUserLinks",
+    "x-on:keydown.escape": "openUserLinks = false",
+  }],
+  ["a:not([href])[x-on\\:click]", { role: "button", tabindex: "0" }],
+  [":is([x-on\\:click^='switchTheme'], [x-on\\:click^='openUserLinks']) .material-symbols-outlined", { "aria-hidden": "true" }],
+];
+function nameWhatIsDrawn() {
+  for (const [selector, attributes] of named) {
+    for (const one of document.querySelectorAll(selector)) {
+      for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, value);
+    }
+  }
+  nameFieldsByTheirColumn();
+}
+// In a table of fields the label stands above the column, not beside the field.
+function nameFieldsByTheirColumn() {
+  for (const field of document.querySelectorAll("form td :is(input, select, textarea):not([type=hidden], [aria-label])")) {
+    if (field.labels.length) continue;
+    const heading = field.closest("table").querySelectorAll("thead th")[field.closest("td").cellIndex];
+    if (heading?.innerText.trim()) field.setAttribute("aria-label", heading.innerText.trim());
+  }
+}
+document.addEventListener("alpine:init", nameWhatIsDrawn);
+document.addEventListener("formset:added", nameFieldsByTheirColumn);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.matches("a:not([href])[role=button]")) event.target.click();
+  if (![" ", "Enter"].includes(event.key) || !event.target.matches("[role=button]:not(button)")) return;
+  event.preventDefault();
+  event.target.click();
 });

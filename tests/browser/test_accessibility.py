@@ -58,7 +58,7 @@ def find_with_palette(page: Page) -> None:
 
 
 def open_account(page: Page) -> None:
-    page.get_by_role("button", name="your account").click()
+    page.get_by_title("Your account").click()
 
 
 def choose_rows(page: Page) -> None:
