@@ -378,12 +378,24 @@ class Bell:
             pass
 
 
+# Every hot statement takes few rows through an index, one after the other. What PostgreSQL believes of how
+# many there are is often minutes old, and by it a full queue may seem empty: ways that read all are shut.
+PLANNER = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+
+
 def plan_for_full_tables() -> None:
     """Plans are made once, maybe while a table is empty, and must be good when it holds millions of rows.
 
     Left to itself, PostgreSQL plans anew for each short array, which costs more than the statement."""
     options = connection.settings_dict["OPTIONS"]
-    wanted = "-c enable_seqscan=off -c jit=off -c plan_cache_mode=force_generic_plan"
+    wanted = " ".join(f"-c {name}={value}" for name, value in PLANNER.items())
     options["options"] = f"{options.get('options', '')} {wanted}".strip()
 
 

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from conversations import queue
 from conversations.models import Conversation, Lane
+from conversations.pump import PLANNER
 from endpoints.models import Endpoint
 from oneio.wakeup import connect
 from tests.conversations.workers import PAST
@@ -60,8 +61,8 @@ def count_rows() -> None:
 def explained(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
     """The steps that PostgreSQL took to carry it out, as the pump lets it plan; taken back after."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        for name, value in PLANNER.items():
+            cursor.execute(f"SET LOCAL {name} = {value}")
         cursor.execute(f"PREPARE asked AS {numbered(sql)}")
         marks = ", ".join(["%s"] * len(parameters))
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked({marks})", parameters)
