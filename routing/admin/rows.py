@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest
@@ -40,6 +40,23 @@ class DraftRows(RoleMixin, UnrelatedInline):
     hide_title = True
     ordering_field = "position"
     hide_ordering_field = True
+    from_environment: ClassVar[tuple[str, ...]] = ()
+    """The fields that offer what the rule's own environment holds."""
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """Offer nothing of other environments."""
+        formset = super().get_formset(request, obj, **kwargs)
+        for name in self.from_environment:
+            field: Any = formset.form.base_fields.get(name)
+            if field is not None and obj is not None:
+                field.queryset = field.queryset.filter(environment_id=obj.environment_id)
+                # Without the buttons that would leave the page.
+                field.widget = getattr(field.widget, "widget", field.widget)
+        return formset
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only what lies in environments that the user may change."""
+        return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
 
     def get_form_queryset(self, obj: Any) -> QuerySet[Any]:
         """The rows of the draft, in order."""
@@ -87,6 +104,7 @@ class MappingInline(DraftRows):
     model = Mapping
     form = MappingForm
     fields = list(MappingForm.Meta.fields)
+    from_environment = ("table", "counter")
     verbose_name = "mapping"
     verbose_name_plural = "mappings"
 
@@ -94,21 +112,6 @@ class MappingInline(DraftRows):
         """The mappings of this category."""
         found: QuerySet[Any] = draft.mappings.filter(category=self.form.category)
         return found
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        """Offer the tables and counters of the rule's own environment."""
-        formset = super().get_formset(request, obj, **kwargs)
-        for name in ("table", "counter"):
-            field: Any = formset.form.base_fields.get(name)
-            if field is not None and obj is not None:
-                field.queryset = field.queryset.filter(environment_id=obj.environment_id)
-                # Without the buttons that would leave the page.
-                field.widget = getattr(field.widget, "widget", field.widget)
-        return formset
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer only what lies in environments that the user may change."""
-        return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
 
 
 class VariableInline(MappingInline):
@@ -159,6 +162,7 @@ class LookupInline(DraftRows):
         "cache_seconds",
         "timeout_seconds",
     ]
+    from_environment = ("endpoint", "entity_type")
     verbose_name = "lookup"
     verbose_name_plural = "lookups"
 
@@ -166,20 +170,6 @@ class LookupInline(DraftRows):
         """All of the draft."""
         rows: QuerySet[Any] = draft.lookups.all()
         return rows
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        """Offer what lies in the rule's own environment."""
-        formset = super().get_formset(request, obj, **kwargs)
-        for name in ("endpoint", "entity_type"):
-            field: Any = formset.form.base_fields.get(name)
-            if field is not None and obj is not None:
-                field.queryset = field.queryset.filter(environment_id=obj.environment_id)
-                field.widget = getattr(field.widget, "widget", field.widget)
-        return formset
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer only what lies in environments that the user may change."""
-        return super().formfield_for_foreignkey(db_field, request, **offered(db_field, request, kwargs))
 
 
 class ConversationInline(MappingInline):
