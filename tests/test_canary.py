@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from oneio.state import CHECKOUT, state_directory
 from tests.conversations.inbound import basic
 from tests.conversations.world import Remote, make_table, publish, pumping
 from tests.factories import make_endpoint, make_entity_type, make_environment, make_message
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TICKETS = ("a" * 32, "b" * 32)
@@ -371,13 +371,6 @@ def through_the_web(url: str) -> Post:
     return post
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < deadline, "It did not come to an end."
-        time.sleep(0.1)
-
-
 def answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/api/nothing", timeout=5).status_code == 404
@@ -398,8 +391,8 @@ def test_real_processes_log_no_canary(tmp_path: Path) -> None:
         process(WEB, web, str(port)),
         process(WORKER, worker),
     ):
-        until(lambda: answers(url))
-        travel(here, through_the_web(url), lambda: until(here.settled))
+        wait_for(lambda: answers(url))
+        travel(here, through_the_web(url), lambda: wait_for(here.settled))
         assert_it_happened(here)
 
     assert b"/api/v1/messages" in web.read_bytes()

@@ -1,7 +1,6 @@
 """A ticket's files reach its other ticket whole and once, and never go round."""
 
 import json
-import time
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from endpoints.configs import EndpointConfigs
 from endpoints.http import HttpClient, NetworkPolicy
 from endpoints.models import EndpointGate
 from tests.conversations.world import Line, publish, states
+from tests.patience import wait_for
 
 Work = Callable[..., None]
 SYS_ID = "a" * 32
@@ -76,13 +76,6 @@ def hear_of_file(line: Line) -> None:
     """Receive Jira's webhooks once they tell of a file; Jira sends them when it has time."""
     wait_for(lambda: any("Attachment" in json.dumps(body.get("changelog")) for body in line.ears.bodies))
     line.hear_jira()
-
-
-def wait_for(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_posted_file_arrives_whole(line: Line, work: Work) -> None:

@@ -1,7 +1,6 @@
 """Parsing of untrusted bodies: nothing is lost, everything refused is refused with a sentence."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversations.incoming import Malformed, Unsupported, media_type, parse
+from tests.patience import comes_to_an_end
 
 JSON = "application/json"
 XML = "application/xml"
@@ -81,12 +81,8 @@ def test_64_levels_are_allowed() -> None:
 
 @pytest.mark.parametrize("piece", [b'"\\', b'"', b"[", b'"\\"', b'{"a":', b'\\"\\'])
 def test_hostile_text_is_refused_quickly(piece: bytes) -> None:
-    started = time.monotonic()
-
-    with pytest.raises(Malformed):
+    with comes_to_an_end(), pytest.raises(Malformed):
         parse(JSON, b"[" * 65 + piece * (1_000_000 // len(piece)))
-
-    assert time.monotonic() - started < 2
 
 
 def test_xml_keeps_attributes_text_and_repeats() -> None:

@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from conversations import ingest
 from conversations.models import Attachment, Message, MessageBody
 from tests.conversations.inbound import ATTACHMENTS, MESSAGES, Sender
-from tests.oneio.test_together import wait_for
+from tests.patience import wait_for
 
 
 @pytest.mark.django_db

@@ -123,13 +123,11 @@ def test_slow_answer_only_reduces_the_context(line: Line, work: Callable[..., No
     asking(line, timeout_seconds=1)
     message = line.incident(u_mail=BETH)
 
-    started = time.monotonic()
     work(1.2)
 
     assert state_of(message) == "routed"
     assert line.issue["fields"]["description"].strip() == "For"
     assert "lookup caller" in problem_of(message)
-    assert time.monotonic() - started < 8
 
 
 def test_wrong_credentials_hold_nothing_up(line: Line, work: Callable[..., None]) -> None:

@@ -30,6 +30,7 @@ from tests.conversations.desk import Office, office
 from tests.conversations.workers import PAST, other_worker
 from tests.conversations.world import Remote, publish, system
 from tests.factories import make_endpoint, make_message
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Work = Callable[..., None]
@@ -97,10 +98,7 @@ def pumps(number: int) -> Iterator[None]:
 
 
 def wait_for_delivered(number: int) -> None:
-    deadline = time.monotonic() + 30
-    while Delivery.objects.filter(state="delivered").count() < number:
-        assert time.monotonic() < deadline, list(Delivery.objects.values_list("state", "failure"))
-        time.sleep(0.05)
+    wait_for(lambda: Delivery.objects.filter(state="delivered").count() >= number)
 
 
 def test_two_pumps_fetch_one_token_for_fifty_tickets(oauth: Oauth) -> None:

@@ -14,6 +14,7 @@ from oneio import deadline
 from oneio.deadline import PooledConnection, database_deadline
 from oneio.wakeup import connect
 from tests.conversations.inbound import Sender
+from tests.patience import comes_to_an_end
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,12 +34,14 @@ def other() -> Iterator[psycopg.Connection[Any]]:
 
 @pytest.mark.usefixtures("_short")
 def test_slow_statement_is_cut_off() -> None:
-    started = time.monotonic()
+    with (
+        comes_to_an_end(),
+        pytest.raises(OperationalError),
+        database_deadline(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT pg_sleep(120)")
 
-    with pytest.raises(OperationalError), database_deadline(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(20)")
-
-    assert time.monotonic() - started < 2
     assert connection.connection is None
 
 
@@ -60,28 +63,25 @@ def test_locked_table_means_503(other: psycopg.Connection[Any], table: str) -> N
     sender = Sender()
     with other.transaction():
         other.execute(f"LOCK TABLE {table}")
-        started = time.monotonic()
 
-        answer = sender.post()
+        with comes_to_an_end():
+            answer = sender.post()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "database_unavailable")
-    assert time.monotonic() - started < 2
     assert sender.post().status_code == 202
 
 
 @pytest.mark.usefixtures("_short")
 def test_health_check_of_the_pool_gives_up() -> None:
     parameters = connection.get_connection_params()
-    started = time.monotonic()
 
     with PooledConnection.connect(
         **{name: parameters[name] for name in ("dbname", "user", "host", "port")}
     ) as database:
-        with pytest.raises(psycopg.OperationalError):
-            database.execute("SELECT pg_sleep(20)")
+        with comes_to_an_end(), pytest.raises(psycopg.OperationalError):
+            database.execute("SELECT pg_sleep(120)")
 
         assert database.closed
-    assert time.monotonic() - started < 2
 
 
 def test_health_check_is_good_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

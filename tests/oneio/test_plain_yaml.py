@@ -1,6 +1,5 @@
 """YAML is read as people mean it, and what they write comes back."""
 
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from oneio import plain_yaml
 from oneio.plain_yaml import PlainYamlError, dump, load
+from tests.patience import comes_to_an_end
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]) | st.just("\n"))
 SCALARS = TEXTS | st.integers() | st.booleans() | st.none()
@@ -60,12 +60,8 @@ def test_errors_never_quote_the_text() -> None:
     "opening", ["[" * 100_000, "a: " + "[" * 50 + "]" * 50, "\n".join(" " * n + "a:" for n in range(99))]
 )
 def test_deep_nesting_is_refused_at_once(opening: str) -> None:
-    began = time.process_time()
-
-    with pytest.raises(PlainYamlError, match="nested deeper than 40 levels"):
+    with comes_to_an_end(), pytest.raises(PlainYamlError, match="nested deeper than 40 levels"):
         load(opening)
-
-    assert time.process_time() - began < 0.5
 
 
 def test_too_many_values_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

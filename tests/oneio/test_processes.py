@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 
 from oneio import processes
 from oneio.processes import Children, ProcessError, Program, only_one, stop_left_over
+from tests.patience import wait_for
 
 SLEEPER = "import time; time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
@@ -37,21 +37,13 @@ def leader() -> int:
     return int(pid)
 
 
-def eventually(true: Callable[[], bool]) -> bool:
-    """Whether something comes true within ten seconds."""
-    deadline = time.monotonic() + 10
-    while not (now := true()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return now
-
-
 def test_killed_program_is_started_again() -> None:
     with Children() as children:
         children.start(program(SLEEPER))
         first = leader()
         os.kill(first, signal.SIGKILL)
 
-        assert eventually(lambda: leader() != first)
+        wait_for(lambda: leader() != first)
         assert psutil.pid_exists(leader())
 
 
@@ -77,11 +69,11 @@ def test_grandchildren_end_with_their_parent() -> None:
     with Children() as children:
         children.start(program(PARENT))
         pid = leader()
-        assert eventually(lambda: len(psutil.Process(pid).children()) == 1)
+        wait_for(lambda: len(psutil.Process(pid).children()) == 1)
         [grandchild] = psutil.Process(pid).children()
         os.kill(pid, signal.SIGKILL)
 
-        assert eventually(lambda: not grandchild.is_running())
+        wait_for(lambda: not grandchild.is_running())
 
 
 def test_left_over_of_killed_parent_is_stopped() -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from oneio.supervisor import STALLED_AFTER_SECONDS, Supervisor
 from oneio.wakeup import connect
 from tests.conversations import conftest as engine
 from tests.conversations.world import Line
+from tests.patience import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PUMPS = 2
@@ -42,15 +43,6 @@ supervisor.STOP_SECONDS = float(os.environ["TEST_STOP_SECONDS"])
 from django.core.management import call_command
 call_command("worker")
 """
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 20) -> float:
-    """Wait until it holds; the seconds that took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 def beating() -> set[int]:
@@ -94,7 +86,7 @@ class Workers:
         return sentinel
 
     def wait_until_all_pump(self, without: set[int] = frozenset()) -> float:  # type: ignore[assignment]
-        return wait_for(lambda: len(beating() - without) == PUMPS, 30)
+        return wait_for(lambda: len(beating() - without) == PUMPS)
 
     def terminate(self) -> float:
         """SIGTERM; the seconds until it has ended."""
@@ -139,13 +131,12 @@ def test_killed_pump_is_replaced_within_15_seconds(workers: Workers) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_pump_that_died_is_replaced_before_its_beat_is_missed(workers: Workers) -> None:
     victim = min(beating())
 
     os.kill(victim, signal.SIGKILL)
 
-    assert wait_for(lambda: victim not in beating()) < DEAD_AFTER.total_seconds() / 2
+    assert wait_for(lambda: victim not in beating()) < DEAD_AFTER.total_seconds() * 0.7
 
 
 def test_pump_whose_process_lives_is_left_alone() -> None:
@@ -179,14 +170,14 @@ def test_killed_supervisor_leaves_no_process_behind(workers: Workers) -> None:
     workers.process.kill()
     workers.process.wait(5)
 
-    assert wait_for(lambda: not alive(group), 25) < 5
+    assert wait_for(lambda: not alive(group)) < 5
 
 
 @pytest.mark.slow
-def test_idle_workers_stop_within_5_seconds(workers: Workers) -> None:
+def test_idle_workers_stop_long_before_they_must(workers: Workers) -> None:
     group = workers.cluster
 
-    assert workers.terminate() < 5
+    assert workers.terminate() < STOP_SECONDS / 2
 
     assert workers.process.returncode == 0
     assert alive(group) == []
@@ -200,7 +191,7 @@ def test_stop_waits_for_requests_under_way(workers: Workers, line: Line) -> None
     line.incident()
     wait_for(lambda: asked(line))
 
-    assert 1.5 < workers.terminate() < 12
+    assert 1.5 < workers.terminate() < STOP_SECONDS
 
     assert delivered()
     assert Attempt.objects.filter(delivery__endpoint__kind="jira").count() == 1
@@ -217,7 +208,7 @@ def test_stop_with_a_request_that_hangs_loses_nothing(tmp_path: Path, line: Line
     assert supervisor.STOP_SECONDS - 5 < stopped.terminate() < 25
     again = Workers(tmp_path / "second.log")
     try:
-        wait_for(delivered, 40)
+        wait_for(delivered)
     finally:
         again.kill_all()
     assert line.issue["fields"]["summary"] == "Core switch drops uplink"
@@ -233,7 +224,7 @@ def test_work_of_a_killed_pump_is_done_once(workers: Workers, line: Line) -> Non
     for pid in beating():
         os.kill(pid, signal.SIGKILL)
 
-    wait_for(delivered, 30)
+    wait_for(delivered)
     assert line.issue["fields"]["summary"] == "Core switch drops uplink"
     assert Attempt.objects.filter(code="worker_died").count() == 1
 

@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from oneio.together import Together, shared
+from tests.patience import wait_for
 
 
 class Work:
@@ -29,13 +30,6 @@ class Work:
 def threads() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(20) as executor:
         yield executor
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def add_while_first_works(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from endpoints.sandbox.server import SandboxServer
 from endpoints.sandbox.servicenow.application import ServiceNowApp
 from tests.endpoints.adapters.conftest import INCIDENT, ISSUE, jira_config, received, servicenow_config
 from tests.endpoints.sandbox.conftest import Receiver
+from tests.patience import wait_for
 
 
 @pytest.fixture
@@ -30,9 +30,7 @@ def receiver() -> Iterator[Receiver]:
 
 def posted(receiver: Receiver, count: int) -> list[dict[str, Any]]:
     """The bodies posted, once there are as many as expected."""
-    end = time.monotonic() + 10
-    while len(receiver.posts) < count and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_for(lambda: len(receiver.posts) >= count)
     assert len(receiver.posts) == count
     return receiver.bodies
 

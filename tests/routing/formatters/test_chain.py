@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -15,6 +14,7 @@ from oneio.paths import MISSING
 from oneio.template_values import MAX_VALUE, measure
 from routing.errors import RuleError
 from routing.formatters import FORMATTERS, FormatterError, apply_chain, compile_chain
+from tests.patience import comes_to_an_end
 
 NEEDED = {
     "truncate": {"length": 5},
@@ -82,12 +82,10 @@ def test_formatter_gives_the_same_again(value, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_huge_value_ends_in_bounded_time(name):
     values = ["a" * 1_000_000, "<a" * 400_000, ["ab"] * 30_000, "> \n" * 300_000, "on a:\n" * 150_000]
-    began = time.perf_counter()
 
-    for value in values:
-        outcome(chain(name), value)
-
-    assert time.perf_counter() - began < 5
+    with comes_to_an_end():
+        for value in values:
+            outcome(chain(name), value)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +103,8 @@ def test_huge_value_ends_in_bounded_time(name):
     ],
 )
 def test_growing_value_is_refused_quickly(name, arguments, value):
-    began = time.perf_counter()
-
-    with pytest.raises(FormatterError, match=r"[Ss]horten"):
+    with comes_to_an_end(), pytest.raises(FormatterError, match=r"[Ss]horten"):
         formatted(value, name, **arguments)
-
-    assert time.perf_counter() - began < 1
 
 
 def test_long_chain_has_bounded_work():
