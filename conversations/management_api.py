@@ -110,7 +110,7 @@ def _message(one: Compared) -> dict[str, Any]:
         "before": one.before.finding,
         "after": one.after.finding,
         "problem": one.after.problem,
-        "fields": {name: _field(field) for name, field in one.after.fields.items()},
+        "fields": {name: _field(field) for name, field in one.after.effects.items()},
         "differences": [
             {"field": change.name, "before": _field(change.before), "after": _field(change.after)}
             for change in one.changes

@@ -54,6 +54,12 @@ class Tried:
         return self.finding in ACTED
 
     @property
+    def effects(self) -> dict[str, Outgoing]:
+        """All that would come of it: the outgoing fields, then what is kept, as `conversation.<variable>`."""
+        kept = {f"conversation.{name}": value for name, value in self.kept.items()}
+        return {**self.fields, **{name: Outgoing(name, value) for name, value in kept.items()}}
+
+    @property
     def problem(self) -> str:
         """Why a variable or a field cannot be worked out; payload. Empty where all can."""
         if self.account and self.account.problem:
@@ -63,7 +69,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One outgoing field that differs; None where it is not sent at all."""
+    """One outgoing field or conversation variable that differs; None where it is not written at all."""
 
     name: str
     before: Outgoing | None
@@ -164,7 +170,7 @@ def _kept(rule: RoutingRule, asked: Sequence[RoutingRule], facts: Facts) -> dict
 
 
 def differences(before: Tried, after: Tried) -> list[FieldChange]:
-    """The outgoing fields that differ, in the order in which they are sent."""
-    names = dict.fromkeys((*after.fields, *before.fields))
-    changes = (FieldChange(name, before.fields.get(name), after.fields.get(name)) for name in names)
+    """What differs: the outgoing fields in the order in which they are sent, then conversation variables."""
+    old, new = before.effects, after.effects
+    changes = (FieldChange(name, old.get(name), new.get(name)) for name in {**new, **old})
     return [change for change in changes if change.before != change.after]

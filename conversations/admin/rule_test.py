@@ -94,7 +94,7 @@ def _line(one: Compared) -> dict[str, Any]:
         "failing": rule_words.failing_conditions(account.verdict) if account else (),
         "problem": one.after.problem,
         "changes": one.changes,
-        "fields": one.after.fields.items(),
+        "fields": one.after.effects.items(),
     }
 
 

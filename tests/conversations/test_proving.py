@@ -68,6 +68,18 @@ def test_added_field_is_a_difference_on_each_message(place: Office) -> None:
     assert (change.name, change.before, change.after.value) == ("labels", None, "oneio")
 
 
+def test_conversation_variable_is_a_difference_too(place: Office) -> None:
+    rule = place.rule()
+    told(place, "Down")
+    kept = {"category": "conversation", "kind": "copy", "source": "title", "target": "last_title"}
+
+    [compared] = tried(rule, draft(rule, kept)).compared
+
+    [change] = compared.changes
+    assert (change.name, change.before, change.after.value) == ("conversation.last_title", None, "Down")
+    assert compared.change is Change.DIFFERS
+
+
 def test_same_draft_differs_nowhere(place: Office) -> None:
     rule = place.rule(TITLE, LABEL)
     told(place, "Down")
