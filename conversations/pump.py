@@ -51,7 +51,7 @@ CLAIM_AT_MOST = 32
 DATABASE_RETRY_SECONDS = 1.0
 SOLO_SECONDS = 5.0
 RELEASE_EVERY_SECONDS = 1.0
-GC_THRESHOLD = (50_000, 20, 50)
+GC_THRESHOLD = (5_000, 20, 50)
 BROKEN_SECONDS = 30.0
 SOLITUDE_EVERY_SECONDS = 30.0
 SOLITUDE_WAIT_SECONDS = 5.0
@@ -401,7 +401,7 @@ def plan_for_full_tables() -> None:
 
 def _spare_the_collector() -> None:
     """Take what is loaded for good out of garbage collection, and collect the rest less often: rows come
-    and go by the hundred, and none of them form cycles."""
+    and go by the hundred. Some form cycles, a message and its body among them, and wait for it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)

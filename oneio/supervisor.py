@@ -25,6 +25,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from oneio import runtime
+from oneio.blame import place_of
 from oneio.broker import beating_pumps, bury, pump_processes, scheduled_work_is_stuck
 
 log = logging.getLogger(__name__)
@@ -160,24 +161,48 @@ def _lives(pid: int, group: int) -> bool:
 
 
 def _lead(stop_descriptor: int) -> None:
-    """The cluster's first process: django-q2 runs below it. Never returns."""
+    """The cluster's first process, which is django-q2's sentinel. Never returns."""
     try:
         os.setpgid(0, 0)
-        _run_cluster(stop_descriptor)
+        _be_sentinel(_Word(stop_descriptor))
+    except Exception as error:  # noqa: BLE001 (whatever it is, the supervisor starts again)
+        log.error("The workers' sentinel failed: %s", place_of(error))
     finally:
-        # Whatever went wrong, nobody of the group may stay behind.
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        _kill_group()
 
 
-def _run_cluster(stop_descriptor: int) -> None:
-    from django_q.cluster import Cluster
+def _be_sentinel(word: _Word) -> None:
+    """Guard the workers until the word to stop. django-q2 would start this from another process, which then
+    only waits and holds its share of memory."""
+    from django_q.cluster import Sentinel
 
-    cluster = Cluster()
-    cluster.start()
-    while cluster.sentinel.is_alive():
-        if select.select([stop_descriptor], [], [], WATCH_SECONDS)[0]:
-            _stop_cluster(cluster)
-            return
+    signal.signal(signal.SIGALRM, _kill_group)
+    Sentinel(word, threading.Event(), uuid4())
+
+
+def _kill_group(*_: object) -> None:
+    """Whatever went wrong, nobody of the group may stay behind."""
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+class _Word:
+    """The supervisor's word to stop, which is the end of a pipe, asked for as an event. From then on stopping
+    has a limit, also when the supervisor is gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def is_set(self) -> bool:
+        """Whether it has been said."""
+        return self.wait(0.0)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is said within that time."""
+        if not select.select([self._descriptor], [], [], seconds)[0]:
+            return False
+        if not signal.getitimer(signal.ITIMER_REAL)[0]:
+            signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
+        return True
 
 
 def _load_what_all_need() -> None:
@@ -186,10 +211,3 @@ def _load_what_all_need() -> None:
     import_string(settings.PUMP)
     gc.collect()
     gc.freeze()
-
-
-def _stop_cluster(cluster: object) -> None:
-    """django-q2's own stop, for as long as stopping may take."""
-    stopping = threading.Thread(target=cluster.stop, daemon=True)  # type: ignore[attr-defined]
-    stopping.start()
-    stopping.join(STOP_SECONDS)

@@ -111,12 +111,11 @@ class Nemesis:
         return self._random.choice(pumps) if pumps else None
 
     def _sentinel(self) -> int | None:
-        """The one process between the cluster's first and its workers."""
+        """The one process between the supervisor and the workers."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            for leader in psutil.Process(self._victim.workers.pid).children():
-                for child in leader.children():
-                    if child.children():
-                        return child.pid
+            for child in psutil.Process(self._victim.workers.pid).children():
+                if child.children():
+                    return child.pid
         return None
 
     def _signal(self, pid: int | None, number: signal.Signals) -> str:

@@ -118,8 +118,8 @@ class Installation:
         elif victim == "pump":
             os.kill(self._pump(), signal.SIGKILL)
         elif victim == "sentinel":
-            [lead] = psutil.Process(self._leader("workers")).children()
-            lead.children()[0].kill()
+            [sentinel] = psutil.Process(self._leader("workers")).children()
+            sentinel.kill()
         elif victim == "all of the web-server":
             for process in psutil.Process(self._leader("web-server")).children():
                 process.kill()

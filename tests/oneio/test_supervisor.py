@@ -81,8 +81,7 @@ class Workers:
 
     @property
     def sentinel(self) -> psutil.Process:
-        [leader] = self.supervisor.children()
-        [sentinel] = leader.children()
+        [sentinel] = self.supervisor.children()
         return sentinel
 
     def wait_until_all_pump(self, without: set[int] = frozenset()) -> float:  # type: ignore[assignment]
@@ -122,12 +121,12 @@ def asked(line: Line) -> bool:
 
 @pytest.mark.slow
 def test_killed_pump_is_replaced_within_15_seconds(workers: Workers) -> None:
-    [leader], before = workers.supervisor.children(), beating()
+    sentinel, before = workers.sentinel, beating()
 
     os.kill(min(before), signal.SIGKILL)
 
     assert wait_for(lambda: len(beating() - {min(before)}) == PUMPS) < 15
-    assert workers.supervisor.children() == [leader]  # nobody else was disturbed
+    assert workers.sentinel == sentinel  # nobody else was disturbed
 
 
 @pytest.mark.slow
@@ -265,6 +264,21 @@ def test_killed_idle_worker_cannot_hang_the_stop(workers: Workers) -> None:
 
     assert workers.terminate() < STOP_SECONDS + 5
     assert alive(group) == []
+
+
+@pytest.mark.slow
+def test_stop_that_hangs_ends_without_a_supervisor_too(workers: Workers) -> None:
+    group = workers.cluster
+    idle = min(
+        (one for one in workers.sentinel.children() if one.pid not in beating()), key=lambda one: one.pid
+    )
+    idle.kill()  # django-q2's task queue stays locked for ever
+    time.sleep(1)
+
+    workers.process.kill()
+    workers.process.wait(5)
+
+    assert wait_for(lambda: not alive(group)) < STOP_SECONDS + 5
 
 
 def test_too_few_pumps_for_too_long_is_a_stall(settings: Any) -> None:
