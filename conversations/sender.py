@@ -185,39 +185,43 @@ def command_for(job: Job, adapter: Adapter) -> Command | None:
 
 def _decided(job: Job, adapter: Adapter) -> tuple[Command | None, tuple[Conflict, ...]]:
     """The same with what both sides had changed and only one of them got."""
-    command = Command(
-        action=Action.WRITE_BACK,
+    if job.part == RECORD:
+        return _record(job, adapter)
+    if job.target is None:
+        return None, ()
+    if job.part == WRITE_BACK:
+        return _command(job, Action.WRITE_BACK), ()
+    if job.file:
+        return _command(job, Action.ATTACH), ()
+    return _command(job, Action.COMMENT, comment=_comment(job, adapter)), ()
+
+
+def _command(job: Job, action: Action, **what: Any) -> Command:
+    return Command(
+        action=action,
         entity=job.entity,
         effect_key=job.effect_key,
         target=job.target,
         partner=job.partner,
         message_type=job.rule.message_type,
+        **what,
     )
-    if job.part == RECORD:
-        return _record(job, adapter, command)
-    if job.target is None:
-        return None, ()
-    if job.part == WRITE_BACK:
-        return command, ()
-    if job.file:
-        return replace(command, action=Action.ATTACH), ()
-    return replace(command, action=Action.COMMENT, comment=_comment(job, adapter)), ()
 
 
-def _record(job: Job, adapter: Adapter, command: Command) -> tuple[Command | None, tuple[Conflict, ...]]:
+def _record(job: Job, adapter: Adapter) -> tuple[Command | None, tuple[Conflict, ...]]:
     rows = tuple(row for row in _outbound(job) if not _overridden(job, adapter, row))
     mapped = results_of(rows, _context(job, adapter), _action(job))
     outbound = {**_canonical_names(adapter, mapped), **job.overrides}
     if job.target is None:
         wanted = Operation.CREATE in job.rule.operations
-        return replace(command, action=Action.CREATE, attributes=outbound) if wanted else None, ()
+        return _command(job, Action.CREATE, attributes=outbound) if wanted else None, ()
     shadow = changes.from_json(job.shadow)
     rule, changed = job.rule, job.snapshot["changed"]
     touched = moved(rows, changed, variables=rule.variables, conversation=rule.conversation)
     touched = frozenset(adapter.attribute_name(name) for name in touched)
     sending = changes.to_send(shadow, outbound, touched | job.overrides.keys())
     settled = _settled(job, adapter, rows, shadow, sending, touched - job.overrides.keys())
-    return replace(command, action=Action.UPDATE, attributes=settled.attributes), settled.conflicts
+    return _command(job, Action.UPDATE, attributes=settled.attributes), settled.conflicts
 
 
 def _settled(

@@ -1,7 +1,7 @@
 """The one outbound HTTP client: guarded against private networks, bounded in time and size, never repeating.
 
-The standard library's client speaks the protocol over our own connections; `requests` only reads addresses
-and judges headers. Its sessions keep cookies, read the environment and follow redirects, and what prepares
+The standard library's client speaks the protocol over our own connections; `requests` only reads
+addresses. Its sessions keep cookies, read the environment and follow redirects, and what prepares
 them for each request, down through urllib3's pools, took longer than the exchange itself.
 """
 
@@ -14,7 +14,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -149,8 +148,8 @@ class HttpClient:
     def only_while(self, may_send: Callable[[], bool]) -> HttpClient:
         """The same client, whose requests go out only if `may_send()` is true when the first byte is due.
         One that may not fails in Phase.CONNECT with the reason `too_late`."""
-        client = copy(self)
-        client._may_send = may_send
+        client = HttpClient.__new__(HttpClient)
+        client.__dict__ |= self.__dict__ | {"_may_send": may_send}
         return client
 
     def send(self, request: HttpRequest) -> HttpAnswer:
@@ -312,10 +311,11 @@ def _headers(request: HttpRequest, origin: Origin, body: bytes | Content) -> dic
 
 def _headers_in(response: http.client.HTTPResponse) -> CaseInsensitiveDict[str]:
     """The headers of an answer; what stands in several of the same name is one list."""
-    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    found: dict[str, tuple[str, str]] = {}
     for name, value in response.getheaders():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
+        before = found.get(key := name.lower())
+        found[key] = (name, f"{before[1]}, {value}" if before else value)
+    return CaseInsensitiveDict(found.values())
 
 
 def _body(request: HttpRequest) -> bytes | Content:

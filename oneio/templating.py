@@ -30,6 +30,7 @@ from liquid.undefined import UNDEFINED, FalsyStrictUndefined, Undefined
 from liquid.utils import ReadOnlyChainMap
 
 from oneio.paths import Path
+from oneio.plain_templates import Plain, filled, plain
 from oneio.template_filters import FILTERS, PART_WEIGHT, WEIGHTS, WRITTEN, Filter, Weight
 from oneio.template_values import MAX_VALUE, FilterLimit, Survey, survey, to_text
 
@@ -81,9 +82,12 @@ class Template:
     _liquid: BoundTemplate = field(repr=False, compare=False)
     _names: frozenset[str] = field(repr=False, compare=False)
     _compared: frozenset[int] = field(repr=False, compare=False)
+    _plain: Plain | None = field(default=None, repr=False, compare=False)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text for these values, at most 64 KiB of UTF-8. Raises TemplateError."""
+        if self._plain is not None and (text := filled(self._plain, values)) is not None:
+            return text
         context = _Context(self._liquid, values, len(self.source), self._compared)
         buffer = context.get_buffer()
         try:
@@ -115,7 +119,8 @@ def compile_template(source: str, *, strict: bool = False) -> Template:
         raise _syntax_error(error) from error
     _check_filters(analysis.filters, source)
     _check_ranges(liquid)
-    return Template(source, liquid, frozenset(_names(analysis.globals)), frozenset(_compared(liquid)))
+    names, compared = frozenset(_names(analysis.globals)), frozenset(_compared(liquid))
+    return Template(source, liquid, names, compared, None if strict else plain(liquid.nodes))
 
 
 class _Context(RenderContext):  # type: ignore[misc]

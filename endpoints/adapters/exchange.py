@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Self
 
 from endpoints.adapters import uploads
@@ -25,6 +26,7 @@ TELLING_HEADERS = (
     "X-Transaction-Id",
     "Traceparent",
 )
+HEADERS_KNOWN = 1024
 SECRET_HEADERS = ("authorization", "cookie", "api-key", "apikey", "token", "secret", "password")
 DEADLINE_MARGIN = 20.0
 """Seconds that a whole exchange may last beyond the read time-out."""
@@ -60,7 +62,8 @@ class Speaker:
     """Speaks an endpoint's steps over HTTP with its credentials.
 
     `explain` finds the remote system's own words in the body of a refusal. `status_of` lets a system that
-    answers with a misleading status name the one that it means.
+    answers with a misleading status name the one that it means. `success_codes` count instead of the
+    endpoint's where there are any.
     """
 
     endpoint: EndpointConfig
@@ -70,6 +73,7 @@ class Speaker:
     auth: tuple[str, str] | None = None
     read_timeout: float = 70.0
     status_of: Callable[[HttpAnswer], int] = lambda answer: answer.status
+    success_codes: frozenset[int] = frozenset()
 
     def ask(self, step: Step, *, repeatable: bool = True, complaint: Complaint = no_complaint) -> Exchange:
         """Send one step once. Never raises for what the remote system or the network does."""
@@ -96,7 +100,7 @@ class Speaker:
     def _classified(self, step: Step, answer: HttpAnswer, repeatable: bool, complaint: Complaint) -> Exchange:
         body = answer.json()
         # The endpoint's own codes are about what we do there; a question is answered by any 2xx.
-        success = frozenset() if step.method == "GET" else self.endpoint.success_codes
+        success = frozenset() if step.method == "GET" else self.success_codes or self.endpoint.success_codes
         outcome = classify_answer(
             self.status_of(answer),
             answer.headers,
@@ -216,5 +220,6 @@ def as_answered(answer: HttpAnswer, kept: int) -> dict[str, object]:
     }
 
 
+@lru_cache(maxsize=HEADERS_KNOWN)
 def _is_secret(header: str) -> bool:
     return any(word in header.lower() for word in SECRET_HEADERS)

@@ -226,13 +226,13 @@ class RestAdapter(Adapter):
     def _result(self, command: Command, request: Request, answer: Exchange) -> Outcome:
         """The confirmed outcome, with the ids that the answer holds."""
         written = self._carried_by(command.action, request).of(command.attributes)
-        outcome = replace(_on_target(command, answer.outcome), written=written)
+        outcome = _on_target(command, answer.outcome)
         remote_id = reading.text_at(request.id, answer.body, answer.headers, {})
         if command.action in _ITEMS:
-            return replace(outcome, items=_item(command.action, remote_id))
+            return replace(outcome, written=written, items=_item(command.action, remote_id))
         if command.action is Action.CREATE and not remote_id:
-            return _without_id(outcome)
-        return self._named(outcome, request, answer.body, answer, remote_id)
+            return replace(_without_id(outcome), written=written)
+        return self._named(outcome, request, answer.body, answer, remote_id, written)
 
     def _carried_by(self, action: Action, request: Request) -> rendering.Carried:
         if action not in self._carried:
@@ -240,13 +240,20 @@ class RestAdapter(Adapter):
         return self._carried[action]
 
     def _named(
-        self, outcome: Outcome, request: Request, document: Any, answer: Exchange, remote_id: str
+        self,
+        outcome: Outcome,
+        request: Request,
+        document: Any,
+        answer: Exchange,
+        remote_id: str,
+        written: Attributes | None = None,
     ) -> Outcome:
         external_id = remote_id or outcome.external_id
         number = reading.text_at(request.number, document, answer.headers, {}) or outcome.number
         link = reading.text_at(request.link, document, answer.headers, {}) or outcome.link
         link = link or reading.link_to(self.endpoint, self._rest, external_id, number)
-        return replace(outcome, external_id=external_id, number=number, link=link)
+        written = outcome.written if written is None else written
+        return replace(outcome, external_id=external_id, number=number, link=link, written=written)
 
     def _found(self, command: Command, lookup: Lookup, answer: Exchange) -> Verification:
         found = compile_path(lookup.items).first(answer.body)

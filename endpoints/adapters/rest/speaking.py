@@ -53,8 +53,6 @@ def speaker_for(
             headers[auth.name] = f"{auth.prefix}{secrets.get('api_key', '')}"
         case AuthKind.QUERY:
             params[auth.name] = secrets.get("api_key", "")
-    if request.success:
-        endpoint = replace(endpoint, success_codes=request.success)
     return RestSpeaker(
         endpoint,
         http,
@@ -62,6 +60,7 @@ def speaker_for(
         headers,
         login,
         read_timeout,
+        success_codes=request.success,
         params=params,
     )
 
