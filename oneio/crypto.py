@@ -13,8 +13,8 @@ import os
 import zlib
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,8 +38,7 @@ class Undecryptable(Exception):
     """A stored value does not open: it was moved, changed, or its key is not in the ring."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a ciphertext lives; part of what is authenticated."""
 
     organization_id: int

@@ -27,7 +27,9 @@ class EncryptedAttribute(DeferredAttribute):
     """Opens the stored value on first access and keeps it on the instance."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
-        value = super().__get__(instance, cls)
+        value = instance.__dict__.get(self.field.attname) if instance is not None else None
+        if value is None:
+            value = super().__get__(instance, cls)
         if not isinstance(value, Ciphertext):
             return value
         opened = self.field.open(value, instance)  # type: ignore[attr-defined]

@@ -56,6 +56,15 @@ class _Every:
     """One step that takes every element of a list or every value of a mapping."""
 
 
+class _Mappings(dict[type, bool]):
+    """Which types are mappings. Of each value of a path, `isinstance` would take several times longer."""
+
+    def __missing__(self, kind: type) -> bool:
+        self[kind] = answer = issubclass(kind, Mapping)
+        return answer
+
+
+_HAS_NAMES = _Mappings()
 _Step: TypeAlias = "str | int | slice | _Every"
 
 
@@ -85,13 +94,16 @@ class Path:
         for place, step in enumerate(self.steps):
             if type(step) is not str:
                 return next(_walk(value, self.steps[place:]), MISSING)
-            if type(value) is not dict and not isinstance(value, Mapping):
+            if not _HAS_NAMES[type(value)]:
                 return MISSING
             value = value.get(step, MISSING)
         return value
 
     def all(self, document: Any) -> list[Any]:
         """Every value that the path leads to, in the document's order."""
+        if not self.many:
+            value = self.first(document)
+            return [] if value is MISSING else [value]
         return list(_walk(document, self.steps))
 
     def __str__(self) -> str:

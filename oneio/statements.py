@@ -23,19 +23,13 @@ _NULL = struct.pack("!i", -1)
 
 
 class Kind(NamedTuple):
-    """How PostgreSQL knows a type and arrays of it, and how a value of it is written in binary."""
+    """How PostgreSQL knows a type and arrays of it, and how a value of it is written in binary, in `size`
+    bytes if that is the same for all."""
 
     oid: int
     array_oid: int
     write: Callable[[Any], bytes]
-
-
-def _integer(size: int) -> Callable[[int], bytes]:
-    return lambda value: value.to_bytes(size, "big", signed=True)
-
-
-def _text(value: str) -> bytes:
-    return value.encode()
+    size: int = 0
 
 
 def _moment(value: datetime) -> bytes:
@@ -47,15 +41,15 @@ def _flag(value: bool) -> bytes:
 
 
 KINDS = {
-    "bigint": Kind(20, 1016, _integer(8)),
-    "integer": Kind(23, 1007, _integer(4)),
-    "smallint": Kind(21, 1005, _integer(2)),
-    "boolean": Kind(16, 1000, _flag),
+    "bigint": Kind(20, 1016, struct.Struct("!q").pack, 8),
+    "integer": Kind(23, 1007, struct.Struct("!i").pack, 4),
+    "smallint": Kind(21, 1005, struct.Struct("!h").pack, 2),
+    "boolean": Kind(16, 1000, _flag, 1),
     "bytea": Kind(17, 1001, bytes),
-    "text": Kind(25, 1009, _text),
-    "varchar": Kind(1043, 1015, _text),
-    "uuid": Kind(2950, 2951, lambda value: value.bytes),
-    "timestamp with time zone": Kind(1184, 1185, _moment),
+    "text": Kind(25, 1009, str.encode),
+    "varchar": Kind(1043, 1015, str.encode),
+    "uuid": Kind(2950, 2951, lambda value: value.bytes, 16),
+    "timestamp with time zone": Kind(1184, 1185, _moment, 8),
 }
 
 
@@ -86,10 +80,14 @@ class ArrayDumper(Dumper):
 
     def dump(self, obj: Array) -> bytes:
         """One dimension, counted from 1; each value after its length."""
-        values, write = obj.values, obj.kind.write
+        values, write, size = obj.values, obj.kind.write, obj.kind.size
         if not values:
             return struct.pack("!iiI", 0, 0, obj.kind.oid)
         pieces = [struct.pack("!iiIii", 1, 1, obj.kind.oid, len(values), 1)]
+        if size and type(None) not in map(type, values):
+            length = size.to_bytes(4, "big")
+            pieces += (length, length.join(map(write, values)))
+            return b"".join(pieces)
         for value in values:
             if value is None:
                 pieces.append(_NULL)

@@ -34,6 +34,8 @@ class FilterLimit(LiquidError):  # type: ignore[misc]
 
 def to_text(value: Any) -> str:
     """How a value is written into text: times in ISO 8601, numbers with all digits, lists with commas."""
+    if type(value) is str:
+        return value
     for kind, write in _WRITERS:
         if isinstance(value, kind):
             return write(value)
@@ -52,6 +54,8 @@ def measure(value: Any, limit: int = MAX_VALUE) -> int:
 
 def survey(value: Any, limit: int = MAX_VALUE, most_parts: int = MAX_VALUE) -> Survey:
     """How big the value is. Raises FilterLimit beyond `limit` characters or `most_parts`, where it stops."""
+    if type(value) is str and len(value) + 2 <= limit and most_parts > 0:
+        return Survey(len(value) + 2, 1)
     total, parts, rest = 0, 0, [value]
     while rest:
         item = rest.pop()

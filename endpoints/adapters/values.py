@@ -12,6 +12,8 @@ from endpoints.canonical import Value
 
 def canonical_value(raw: Any) -> Value:
     """Any JSON value as a canonical one; fractions become exact decimals."""
+    if type(raw) is str:
+        return raw
     if isinstance(raw, float):
         return Decimal(str(raw))
     if isinstance(raw, list | tuple):
@@ -41,6 +43,8 @@ def json_value(value: Value) -> Any:
 
 def text_of(value: Value) -> str:
     """A value as people write it in one line: empty for nothing, lists with commas, times in ISO 8601."""
+    if type(value) is str:
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,7 +1,6 @@
 """Envelope encryption: what is sealed opens in its own place alone, and keys can be changed while it runs."""
 
 from base64 import b64encode
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,14 +50,14 @@ def test_moved_value_refuses_to_open(place: Place, where: dict[str, str]) -> Non
     sealed = encrypt(b"disk is full", place)
 
     with pytest.raises(Undecryptable, match="moved or changed"):
-        decrypt(sealed, replace(place, **where))
+        decrypt(sealed, place._replace(**where))
 
 
 def test_value_of_another_organization_refuses(place: Place) -> None:
     other = make_organization()
 
     with pytest.raises(Undecryptable, match=f"does not belong to organization {other.pk}"):
-        decrypt(encrypt(b"disk is full", place), replace(place, organization_id=other.pk))
+        decrypt(encrypt(b"disk is full", place), place._replace(organization_id=other.pk))
 
 
 def test_own_key_opens_no_value_bound_elsewhere(place: Place) -> None:
@@ -72,7 +71,7 @@ def test_own_key_opens_no_value_bound_elsewhere(place: Place) -> None:
     crypto.forget_keys()
 
     with pytest.raises(Undecryptable, match="moved or changed"):
-        decrypt(sealed, replace(place, organization_id=other.pk))
+        decrypt(sealed, place._replace(organization_id=other.pk))
 
 
 @pytest.mark.parametrize("position", [10, 20, 21, -1])
@@ -118,7 +117,7 @@ def test_unknown_data_key_refuses_to_open(place: Place) -> None:
 
 def test_text_of_a_refusal_holds_no_value(place: Place) -> None:
     with pytest.raises(Undecryptable) as refusal:
-        decrypt(encrypt(b"disk is full", place), replace(place, column="headers"))
+        decrypt(encrypt(b"disk is full", place), place._replace(column="headers"))
 
     assert "disk" not in str(refusal.value)
 
@@ -200,7 +199,7 @@ def test_data_key_moved_to_another_organization_refuses(place: Place) -> None:
     crypto.forget_keys()
 
     with pytest.raises(Undecryptable, match="not the one that wrapped"):
-        encrypt(b"disk is full", replace(place, organization_id=other.organization_id))
+        encrypt(b"disk is full", place._replace(organization_id=other.organization_id))
 
 
 def test_keyed_hash_depends_on_each_part_and_purpose() -> None:

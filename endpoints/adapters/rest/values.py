@@ -49,8 +49,8 @@ def read_value(field: Field, name: str, kind: EntityKind, raw: Any, times: Times
     """A native value as the attribute `name`. Raises ValueError when it is not of the attribute's type."""
     if raw is None:
         return None
-    shown = {text_of(canonical_value(code)): text for code, text in field.values.items()}
-    if shown and not isinstance(raw, list | Mapping):
+    if field.values and not isinstance(raw, list | Mapping):
+        shown = {text_of(canonical_value(code)): text for code, text in field.values.items()}
         return shown.get(text_of(canonical_value(raw)), canonical_value(raw))
     read = _READERS.get(field.type or _TYPES[kind].get(name, AttributeType.TEXT))
     if read is None:
@@ -70,6 +70,8 @@ def native_value(field: Field, value: Value, times: Times, zone: ZoneInfo) -> An
 
 def plain_value(value: Value, times: Times, zone: ZoneInfo) -> Any:
     """A canonical value ready for JSON."""
+    if type(value) is str:
+        return value
     match value:
         case datetime():
             return write_time(value, times, zone)
