@@ -1,4 +1,4 @@
-"""Tenants: organizations, their environments and their data keys; and the workers' heartbeats."""
+"""Tenants: organizations, their environments and data keys; workers' heartbeats; and people's logins."""
 
 from __future__ import annotations
 
@@ -110,6 +110,23 @@ class PumpHeartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"Worker {self.pid} on {self.host}"
+
+
+class LoginTry(models.Model):
+    """A person's failed login, or the last one that succeeded, by username and network: keyed hashes of both.
+
+    A network is empty where it is not known."""
+
+    name = models.BinaryField(max_length=32)
+    network = models.BinaryField(max_length=32)
+    succeeded = models.BooleanField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["name", "at"]), models.Index(fields=["network", "at"])]
+
+    def __str__(self) -> str:
+        return f"{'Successful' if self.succeeded else 'Failed'} login at {self.at}"
 
 
 class TenantModel(models.Model):

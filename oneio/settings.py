@@ -140,13 +140,19 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "oneio.login_backend.LimitedBackend",
     "guardian.backends.ObjectPermissionBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+# How many failed logins of people are let through within the window before further ones are refused: with one
+# name from one address, with one name from anywhere, from one address with any name. 0 limits nothing.
+LOGIN_WINDOW_SECONDS = number("ONEIO_LOGIN_WINDOW_SECONDS", 15 * 60)
+LOGIN_FAILURES = int(number("ONEIO_LOGIN_FAILURES", 10))
+LOGIN_FAILURES_PER_NAME = int(number("ONEIO_LOGIN_FAILURES_PER_NAME", 50))
+LOGIN_FAILURES_PER_ADDRESS = int(number("ONEIO_LOGIN_FAILURES_PER_ADDRESS", 100))
 LOGIN_URL = reverse_lazy("admin:login")
 LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 
@@ -169,7 +175,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_SSL_REDIRECT = PRODUCTION and flag("ONEIO_SSL_REDIRECT", True)
 SECURE_HSTS_SECONDS = int(number("ONEIO_HSTS_SECONDS", 31_536_000 if PRODUCTION else 0))
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("ONEIO_BEHIND_PROXY", False) else None
+BEHIND_PROXY = flag("ONEIO_BEHIND_PROXY", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 X_FRAME_OPTIONS = "DENY"
 
 # For forms, whose text is held in memory before anybody has signed in. The inbound API checks limits of its
@@ -232,6 +239,7 @@ SCHEDULES = {
     "Retention": ("conversations.tasks.retain", 10),
     "Hourly counts": ("conversations.tasks.count", 1),
     "Replays": ("conversations.tasks.replay", 1),
+    "Failed logins": ("oneio.logins.forget_old", 10),
 }
 
 # For how many days data is kept; 0: for ever.
@@ -262,6 +270,7 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [lambda request: static("oneio/oneio.css")],
     "SCRIPTS": [lambda request: static("oneio/oneio.js")],
     "DASHBOARD_CALLBACK": "oneio.home.page.dashboard",
+    "LOGIN": {"form": "oneio.login_page.LoginForm"},
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

@@ -7,6 +7,7 @@ from conversations.admin import golden_pages, needs_you, rule_test, why
 from conversations.admin.editor.page import urls as editor_urls
 from oneio.admin.switch import choose
 from oneio.home.search import search
+from oneio.login_page import login
 
 handler500 = "oneio.error_pages.failed"
 
@@ -15,6 +16,7 @@ urlpatterns = [
     path("manage/v1/", include("conversations.management_urls")),
     path("manage/v1/", include("conversations.replay.api_urls")),
     path("", include("conversations.api_urls")),
+    path("admin/login/", login),  # before Django's own, which pages name
     path("admin/choose-environment/", admin.site.admin_view(choose), name="choose-environment"),
     path("admin/search/", admin.site.admin_view(search)),  # before Unfold's own, which the menu names
     path("admin/needs-you/", needs_you.view, name="needs_you"),

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.http.request import QueryDict
 from rest_framework.authentication import BasicAuthentication
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
@@ -18,6 +18,7 @@ from rest_framework.views import APIView, exception_handler
 
 from oneio import access
 from oneio.access import Permission
+from oneio.logins import TooManyTries
 from oneio.models import Environment
 from oneio.plain_yaml import MAX_LENGTH
 from routing.models import RoutingRule
@@ -40,10 +41,31 @@ class YamlParser(BaseParser):
             raise ValidationError("The body is no text in UTF-8. Send YAML as written by export.") from None
 
 
+class Refused(APIException):
+    """429: too many failed logins; the answer's Retry-After says for how many seconds."""
+
+    status_code = 429
+
+    def __init__(self, refusal: TooManyTries) -> None:
+        super().__init__(str(refusal))
+        self.wait = refusal.seconds
+
+
+class PersonAuthentication(BasicAuthentication):
+    """HTTP Basic with a person's account."""
+
+    def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
+        """The person. Raises AuthenticationFailed, or Refused after too many failures."""
+        try:
+            return super().authenticate_credentials(userid, password, request)
+        except TooManyTries as refusal:
+            raise Refused(refusal) from None
+
+
 class ManagementView(APIView):
     """What people's scripts may do; a person's account and roles decide."""
 
-    authentication_classes = (BasicAuthentication,)
+    authentication_classes = (PersonAuthentication,)
     permission_classes = (IsAuthenticated,)
     renderer_classes = (JSONRenderer,)
 

@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from guardian.conf.settings import ANONYMOUS_USER_NAME
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from oneio import logins
+
 if TYPE_CHECKING:
     BaseUserAdmin = DjangoUserAdmin[User]
 
@@ -43,12 +45,19 @@ class UserAdmin(BaseUserAdmin, UnfoldMixin):
         ("Seen", {"fields": ["last_login", "date_joined"]}),
     ]
     readonly_fields = ["last_login", "date_joined"]
+    actions = ["let_in"]
     empty_title = "No user found"
     empty_text = "Users sign in here. Roles are given on the page of each environment."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Everybody but the stand-in for visitors, which nobody may edit."""
         return super().get_queryset(request).exclude(username=ANONYMOUS_USER_NAME)
+
+    @admin.action(description="Let in again after failed logins", permissions=["change"])
+    def let_in(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """Forget their failed logins: whoever was refused may try again at once."""
+        gone = sum(logins.free(user.get_username()) for user in users)
+        self.message_user(request, f"{gone} failed logins are forgotten. These people can log in again now.")
 
 
 @admin.register(Group)

@@ -21,7 +21,7 @@ from oneio.access import (
     path_to_environment,
     readable,
 )
-from oneio.models import DataKey, Environment, Organization, PumpHeartbeat
+from oneio.models import DataKey, Environment, LoginTry, Organization, PumpHeartbeat
 from oneio.state import CHECKOUT
 from tests.factories import make_endpoint, make_environment, make_message, unique
 from tests.oneio.rows import MODELS, build
@@ -30,6 +30,7 @@ from tests.oneio.rows import MODELS, build
 NOT_FOR_PEOPLE = {
     DataKey: "keys are for encryption alone",
     PumpHeartbeat: "workers belong to no organization",
+    LoginTry: "people log in before they belong anywhere",
 }
 THROUGH_THE_DOOR = [model for model in MODELS if model not in NOT_FOR_PEOPLE]
 ALLOWED = {
