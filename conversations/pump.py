@@ -401,7 +401,7 @@ def plan_for_full_tables() -> None:
 
 def _spare_the_collector() -> None:
     """Take what is loaded for good out of garbage collection, and collect the rest less often: rows come
-    and go by the hundred. Some form cycles, a message and its body among them, and wait for it."""
+    and go by the hundred, and none of them form cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)

@@ -56,6 +56,7 @@ from routing.rules import RuleBook, Rules
 log = logging.getLogger(__name__)
 POSTPONE = timedelta(seconds=1)
 REASON_LENGTH = 40
+_BODY: Any = Message._meta.get_field("body")
 _WAITING = """
     WHERE endpoint_id = %s AND state = 'received' AND (wake_at IS NULL OR wake_at <= now())
     ORDER BY id LIMIT %s
@@ -131,7 +132,8 @@ def _waiting(claim: InboxClaim) -> list[Message]:
     keys = uuids(message.body_id for message in messages)
     bodies = {body.pk: body for body in fetch_rows(MessageBody, "WHERE id = ANY(%s)", [keys])}
     for message in messages:
-        message.body = bodies[message.body_id]
+        # Assigned, each would refer to the other, and all that they hold would wait for the collector.
+        _BODY.set_cached_value(message, bodies[message.body_id])
     return messages
 
 

@@ -54,7 +54,7 @@ class FoldedNames(Mapping[str, Any]):
 class View(Mapping[str, Any]):
     """A context document as paths and templates read it: a name that is no part of it is an attribute."""
 
-    __slots__ = ("_document", "_parts", "found")
+    __slots__ = ("__weakref__", "_document", "_parts", "found")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.found: dict[Path, Any] = {}

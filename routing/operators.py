@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
+from weakref import proxy
 
 from endpoints.canonical import Value
 from oneio.paths import MISSING, Missing, Path
@@ -26,12 +27,13 @@ _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no",
 
 
 class Found:
-    """What a path leads to in one message, and what is known around it."""
+    """What a path leads to in one message, and what is known around it. A view keeps what was found in it, so
+    that refers back weakly: use it while there is the view."""
 
     __slots__ = ("_path", "_texts", "_view", "elements")
 
     def __init__(self, path: Path, view: View) -> None:
-        self._path, self._view = path, view
+        self._path, self._view = path, proxy(view)
         self._texts: list[str] | None = None
         self.elements = flat(path.all(view))
 

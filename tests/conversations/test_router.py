@@ -1,5 +1,6 @@
 """The router: what becomes of each message, in the order received, whatever one of them does."""
 
+import gc
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,9 +11,10 @@ from django.db.models.functions import Now
 
 from conversations.attachments import IncomingFile, take_in
 from conversations.ingest import Arrival
-from conversations.models import Attachment, Conversation, Delivery, Message, Participant
+from conversations.models import Attachment, Conversation, Delivery, Message, MessageBody, Participant
 from conversations.router import route_again, route_next
 from endpoints.models import Inbox
+from routing.context import View
 from tests.conversations.desk import TITLE, Office, office
 from tests.conversations.workers import PAST
 from tests.conversations.world import make_table, publish
@@ -405,3 +407,19 @@ def test_failure_of_an_overtaken_router_is_left_to_the_other(
 
     assert route_next(place.book, place.configs)
     assert states() == ["received"]
+
+
+def test_routed_messages_leave_nothing_for_the_collector(place: Office) -> None:
+    place.rule(conditions=[{"path": "title", "operator": "exists"}])
+    place.first()
+    place.say("b")
+    gc.collect()
+    gc.disable()
+    try:
+        place.route()
+
+        left = [one for one in gc.get_objects() if type(one) in {Message, MessageBody, View}]
+    finally:
+        gc.enable()
+
+    assert left == []
