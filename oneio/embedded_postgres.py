@@ -38,10 +38,15 @@ NO_PROCESS = 4_194_304
 OPTIONS = {
     "listen_addresses": "",
     "port": str(PORT),
-    "max_connections": "200",
+    # Each web process may want 16 for every four cores; the rest is for workers and people.
+    "max_connections": str(100 + 4 * (os.cpu_count() or 1)),
     # What does not fit is in the system's cache, and costs no process anything.
     "shared_buffers": "32MB",
     "wal_buffers": "2MB",
+    # Helpers for reading, replication and tables of serializable transactions would lie there unused.
+    "io_method": "sync",
+    "max_logical_replication_workers": "0",
+    "max_pred_locks_per_transaction": "10",
     # Containers give /dev/shm 64 MB, and systemd empties it when a user logs out.
     "dynamic_shared_memory_type": "mmap",
     "wal_compression": "on",
