@@ -99,7 +99,9 @@ def succeeded(login: Login) -> None:
 
 
 def free(name: str = "", address: str = "") -> int:
-    """Forget the failures with a username, from an address, or both together. Returns how many there were."""
+    """Forget the failures with a username, from an address, or both together; without either, all.
+
+    Returns how many there were."""
     failures = LoginTry.objects.filter(succeeded=False)
     if name:
         failures = failures.filter(name=_name_hash(name))

@@ -14,6 +14,7 @@ from guardian.conf.settings import ANONYMOUS_USER_NAME
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from oneio import logins
+from oneio.admin.base import note
 
 if TYPE_CHECKING:
     BaseUserAdmin = DjangoUserAdmin[User]
@@ -57,7 +58,12 @@ class UserAdmin(BaseUserAdmin, UnfoldMixin):
     def let_in(self, request: HttpRequest, users: QuerySet[User]) -> None:
         """Forget their failed logins: whoever was refused may try again at once."""
         gone = sum(logins.free(user.get_username()) for user in users)
-        self.message_user(request, f"{gone} failed logins are forgotten. These people can log in again now.")
+        note(request, list(users), "Let in again after failed logins")
+        self.message_user(
+            request,
+            f"Failed logins forgotten: {gone}. Whoever is still refused shares an address with others who "
+            "failed; manage.py free_login --address lets an address in again.",
+        )
 
 
 @admin.register(Group)

@@ -1,15 +1,8 @@
 """The inbound API behind the real web server: streaming, broken connections and a silent log."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -19,66 +12,20 @@ from conversations.attachments import read_chunks
 from conversations.models import Attachment, AttachmentChunk, Message
 from tests.conversations.inbound import ATTACHMENTS, MESSAGES, Sender
 from tests.patience import PATIENCE, comes_to_an_end, wait_for
+from tests.web_server import Server, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PIECE = bytes(range(256)) * 4096
 FORM = "multipart/form-data; boundary=b-1"
 FORM_HEAD = b'--b-1\r\nContent-Disposition: form-data; name="f"; filename="core.bin"\r\n\r\n'
 FORM_END = b"\r\n--b-1--\r\n"
-LAUNCH = """
-import os, sys
-from django.conf import settings
-settings.DATABASES["default"]["NAME"] = os.environ["TEST_DATABASE"]
-from granian import Granian
-Granian("oneio.wsgi:application", interface="wsgi", port=int(sys.argv[1]), blocking_threads=8).serve()
-"""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running web server and what it has written."""
-
-    url: str
-    log: Path
-
-    def connect(self) -> socket.socket:
-        parts = urlsplit(self.url)
-        return socket.create_connection((parts.hostname, parts.port), timeout=20)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """Granian with the test database, on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = tmp_path / "server.log"
-    environment = os.environ | {
-        "TEST_DATABASE": connection.settings_dict["NAME"],
-        "DJANGO_SETTINGS_MODULE": "oneio.settings",
-        "ONEIO_POOL": "1",
-    }
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(port)], env=environment, stdout=output, stderr=output
-        )
-        try:
-            wait_until_it_answers(f"http://127.0.0.1:{port}")
-            yield Server(f"http://127.0.0.1:{port}", log)
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def wait_until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            requests.get(f"{url}/api/nothing", timeout=5)
-        except requests.ConnectionError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("The web server does not answer.")
+    """The real web server with the test database."""
+    with running(tmp_path / "server.log") as server:
+        yield server
 
 
 def test_20_mib_file_streams_through_the_server(server: Server) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -188,8 +189,9 @@ class TestLettingIn:
 
         answer = self.let_in(signed_in(), ada)
 
-        assert "2 failed logins are forgotten." in answer.content.decode()
+        assert "Failed logins forgotten: 2." in answer.content.decode()
         assert not refused()
+        assert LogEntry.objects.get().change_message == "Let in again after failed logins"
 
     def test_administrator_of_an_environment_does_not(
         self, environment: Environment, ada: User, refused: Callable[[], bool]

@@ -197,7 +197,7 @@ class TestForgetting:
         call_command("free_login", "ada", stdout=out)
         call_command("free_login", "--address", "2001:db8::2", stdout=out)
 
-        assert out.getvalue() == "3 failed logins are forgotten.\n" * 2
+        assert out.getvalue() == "Failed logins forgotten: 3.\n" * 2
         assert not is_refused("bob", "2001:db8::/64")
 
     @pytest.mark.parametrize(

@@ -26,4 +26,4 @@ class Command(BaseCommand):
             raise CommandError("Say whose failed logins to forget: a username, or --address, or both.")
         if address and not network(address):
             raise CommandError(f"{address} is no IP address.")
-        self.stdout.write(f"{logins.free(name, address)} failed logins are forgotten.")
+        self.stdout.write(f"Failed logins forgotten: {logins.free(name, address)}.")
