@@ -13,7 +13,7 @@ from conversations import references
 from conversations.models import Conversation, Delivery, Message, Participant, RemoteItem, ReplacedTicket
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
-from oneio.bulk import fetch_rows, insert_rows, new_row, update_rows
+from oneio.bulk import Writes, fetch_rows, new_row
 from oneio.statements import bigints, every, texts, uuids
 
 _EFFECTS = """
@@ -191,17 +191,19 @@ class Acquaintance:
 
     def save(self) -> None:
         """Write new conversations and participants, what was heard, and the senders' shadows."""
-        insert_rows(self._new_conversations)
-        insert_rows(self._new_participants)
+        writes = Writes()
+        writes.insert(self._new_conversations)
+        writes.insert(self._new_participants)
         new = {participant.pk for participant in self._new_participants}
         heard = [participant for participant in self._known.values() if participant.pk not in new]
-        update_rows(heard, "shadow", "external_id", "number", "link")
-        insert_rows(self._heard, ignore_conflicts=True)
+        writes.update(heard, "shadow", "external_id", "number", "link")
+        writes.insert(self._heard, ignore_conflicts=True)
         made = {conversation.pk for conversation in self._new_conversations}
         changed = [one for one in self._conversations.values() if one.pk not in made]
         for conversation in changed:
             conversation.last_activity_at = self.now
-        update_rows(changed, "variables", "last_activity_at")
+        writes.update(changed, "variables", "last_activity_at")
+        writes.send()
 
     def _lock_all(self, canonicals: list[CanonicalMessage]) -> None:
         """Lock the conversations, then this endpoint's participants in them, each in the order of ids."""

@@ -27,7 +27,7 @@ from endpoints.canonical import comment_to_json, encode_attributes
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from endpoints.gates import raise_alert
 from endpoints.models import AlertKind, Endpoint
-from oneio.bulk import insert_rows, new_row
+from oneio.bulk import Writes, new_row
 from oneio.statements import bigints, every, texts
 from routing.decision import FILE, Facts, Part, Route
 from routing.delays import Situation
@@ -116,8 +116,10 @@ class Plans:
         )
         recent = _recent(known)
         deliveries = [self._delivery(planned, lanes, recent) for planned in self._planned]
-        insert_rows([delivery.content for delivery in deliveries])
-        insert_rows(deliveries)
+        writes = Writes()
+        writes.insert([delivery.content for delivery in deliveries])
+        writes.insert(deliveries)
+        writes.send()
         if newest := self._replacing(deliveries):
             supersede(newest)
         delayed = {row.lane_id for row in deliveries if row.state == DeliveryState.DELAYED}

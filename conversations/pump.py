@@ -98,10 +98,12 @@ class Pump:
 
     def run(self) -> None:
         """Work, wait, work again; survives a database that goes away for a while."""
+        called = False
         while not self.heartbeat.must_end():
             try:
-                if not self._turn():
-                    self.bell.wait(self._pause())
+                worked, called = self._turn(called), False
+                if not worked:
+                    called = self.bell.wait(self._pause())
             except (Error, psycopg.Error) as error:
                 log.warning("The database does not answer (%s); trying again.", type(error).__name__)
                 connections.close_all()
@@ -116,22 +118,29 @@ class Pump:
         self.http.close()
         self.bell.close()
 
-    def _turn(self) -> bool:
+    def _turn(self, called: bool = False) -> bool:
         """One round over all kinds of work. False when nothing is left that can be begun now: what has just
-        been recorded or set going is seen by the look after it."""
+        been recorded or set going is seen by the look after it. `called`: somebody has just stored something,
+        most likely a message, which is then taken without looking around first."""
         self.heartbeat.beat()
         self._renew()
         self._release_delayed()
         self._record()
         self.asker.settle()
+        if called and self._route():
+            return True
         self.outlook = queue.outlook()
         claimed = self.outlook.lanes and self._claim()
-        if self.outlook.messages and router.route_next(self.book, self.configs, self.asker):
-            # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
-            self._record()
-            self._claim()
-            return True
-        return claimed
+        return (self.outlook.messages and not called and self._route()) or claimed
+
+    def _route(self) -> bool:
+        """Route a batch and begin with what it leads to. False when nothing waits that could be routed."""
+        if not router.route_next(self.book, self.configs, self.asker):
+            return False
+        # Routing a full batch takes a while: what has come back meanwhile frees its slots at once.
+        self._record()
+        self._claim()
+        return True
 
     def _release_delayed(self) -> bool:
         """Now and then, let delayed deliveries go whose wait may be over."""
@@ -262,7 +271,7 @@ class Pump:
             self._fetch_token(endpoint)
             queue.release([claim.lane_id for claim in turn.lanes])
             return []
-        rules = self.book.of(endpoint.environment_id)
+        rules = self.book.of(endpoint.environment_id, turn.revision)
         prepared = jobs.prepare(turn.lanes, endpoint, rules, self.configs)
         for source in {file.source.id: file.source for job in prepared if (file := job.file)}.values():
             if source.wants_token:
@@ -339,8 +348,8 @@ class Bell:
         except (BlockingIOError, OSError):
             return  # it is full of rings already, or the pump has ended
 
-    def wait(self, seconds: float, *, stopping: bool = False) -> None:
-        """Until something rings, at most `seconds`."""
+    def wait(self, seconds: float, *, stopping: bool = False) -> bool:
+        """Until something rings, at most `seconds`. True when another process has said that work waits."""
         listener = self._listening()
         with selectors.PollSelector() as selector:  # unlike others, it is made without a system call
             selector.register(self._reader, selectors.EVENT_READ)
@@ -348,7 +357,7 @@ class Bell:
             if self._stop is not None and not stopping:
                 selector.register(self._stop, selectors.EVENT_READ)
             selector.select(seconds)
-        self._quieten(listener)
+        return self._quieten(listener)
 
     def forget(self) -> None:
         """Drop the LISTEN connection; the next wait opens a new one."""
@@ -368,14 +377,13 @@ class Bell:
             self._listener.execute(f"LISTEN {CHANNEL}")
         return self._listener
 
-    def _quieten(self, listener: psycopg.Connection[Any]) -> None:
+    def _quieten(self, listener: psycopg.Connection[Any]) -> bool:
         try:
             while os.read(self._reader, 65536):
                 pass
         except BlockingIOError:
             pass
-        for _ in listener.notifies(timeout=0):
-            pass
+        return bool(list(listener.notifies(timeout=0)))
 
 
 # Every hot statement takes few rows through an index, one after the other. What PostgreSQL believes of how

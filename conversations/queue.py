@@ -60,10 +60,12 @@ class LaneClaim:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One endpoint's turn: the lanes taken, none where its rate or its suspects leave nothing to take."""
+    """One endpoint's turn: the lanes taken, none where its rate or its suspects leave nothing to take.
+    `revision`: that of the rules in force in its environment."""
 
     endpoint_id: int
     lanes: tuple[LaneClaim, ...]
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ _BUSY = "SELECT count(*) FROM conversations_lane busy WHERE busy.lease_until > n
 # PostgreSQL believes that there are none.
 _NEXT_GATE = f"""
     SELECT g.endpoint_id, e.max_in_flight, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
-           e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float
+           e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float,
+           COALESCE((SELECT number FROM routing_revision r WHERE r.environment_id = e.environment_id), 0)
     FROM endpoints_endpointgate g JOIN endpoints_endpoint e ON e.id = g.endpoint_id
     JOIN (SELECT organization_id, max(served_at) AS served_at FROM endpoints_endpointgate GROUP BY 1) turn
       ON turn.organization_id = g.organization_id
@@ -115,12 +118,24 @@ _CLAIM_LANES = f"""
           AND (lease_until IS NULL OR lease_until <= now()) AND (deaths = 0 OR %s)
         ORDER BY endpoint_id, due_at LIMIT GREATEST(0, LEAST(%s, %s - ({_BUSY} %s)))
         FOR NO KEY UPDATE SKIP LOCKED
+    ), taken AS (
+        UPDATE conversations_lane l
+        SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s),
+            token = l.token + 1, deaths = l.deaths + due.died::int
+        FROM due WHERE due.id = l.id
+        RETURNING l.id, l.token, l.endpoint_id, l.deaths
+    ), probe AS (
+        SELECT CASE WHEN %s THEN (SELECT id FROM taken LIMIT 1) END AS lane
+    ), served AS (
+        UPDATE endpoints_endpointgate g
+        SET served_at = clock_timestamp(),
+            circuit = CASE WHEN probe.lane IS NOT NULL AND circuit = 'open' THEN 'half_open' ELSE circuit END,
+            probe_lane = COALESCE(probe.lane, probe_lane),
+            tokens = COALESCE(GREATEST(%s::float - (SELECT count(*) FROM taken), 0), tokens),
+            tokens_at = CASE WHEN %s::float IS NULL THEN tokens_at ELSE GREATEST(tokens_at, now()) END
+        FROM probe WHERE g.endpoint_id = %s
     )
-    UPDATE conversations_lane l
-    SET lease_until = now() + make_interval(secs => %s), due_at = now() + make_interval(secs => %s),
-        token = l.token + 1, deaths = l.deaths + due.died::int
-    FROM due WHERE due.id = l.id
-    RETURNING l.id, l.token, l.endpoint_id, l.deaths
+    SELECT * FROM taken
 """
 _PROBE_IS_OUT = """
     SELECT EXISTS (
@@ -186,9 +201,12 @@ _CLAIM_INBOX = """
     RETURNING i.endpoint_id, i.token, i.solo_through IS NOT NULL
 """
 _LOCK_INBOX = """
-    SELECT now(), set_config('synchronous_commit',
-                             CASE WHEN %s THEN current_setting('synchronous_commit') ELSE 'off' END, true)
-    FROM endpoints_inbox WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE
+    SELECT now(),
+           COALESCE((SELECT r.number FROM routing_revision r JOIN endpoints_endpoint e
+                       ON e.environment_id = r.environment_id WHERE e.id = i.endpoint_id), 0),
+           set_config('synchronous_commit',
+                      CASE WHEN %s THEN current_setting('synchronous_commit') ELSE 'off' END, true)
+    FROM endpoints_inbox i WHERE endpoint_id = %s AND token = %s FOR NO KEY UPDATE
 """
 _RELEASE_INBOX = """
     UPDATE endpoints_inbox i
@@ -278,25 +296,19 @@ def claim_lanes(
     gate = one(_NEXT_GATE, [bigints(without)])
     if gate is None:
         return None
-    endpoint_id, in_flight, probing, rate, tokens, elapsed = gate
-    tokens = min(max(rate or 0.0, 1.0), tokens + elapsed * rate) if rate else float(limit)
+    endpoint_id, in_flight, probing, rate, tokens, elapsed, revision = gate
+    tokens = min(max(rate, 1.0), tokens + elapsed * rate) if rate else None
     if probing:
         take = 0 if one(_PROBE_IS_OUT, [endpoint_id])[0] else 1
     else:
-        take = min(limit, int(tokens), share(endpoint_id) if share else limit)
-    rows = _take_lanes(endpoint_id, suspects, take, in_flight) if take else []
-    _serve_gate(endpoint_id, probing, rows, max(tokens - len(rows), 0.0), limited=rate is not None)
+        take = min(limit, share(endpoint_id) if share else limit, limit if tokens is None else int(tokens))
+    lease = settings.LEASE_SECONDS
+    due = [endpoint_id, endpoint_id, suspects, take, in_flight, endpoint_id]
+    rows = every(_CLAIM_LANES, [*due, lease, lease, probing, tokens, tokens, endpoint_id])
     claims = tuple(LaneClaim(*row) for row in rows)
     for claim in claims:
         claim.lease.prolong(asked_at)
-    return Turn(endpoint_id, claims)
-
-
-def _take_lanes(endpoint_id: int, suspects: bool, take: int, in_flight: int) -> list[Any]:
-    """Lease up to `take` due lanes of an endpoint whose gate is locked, `in_flight` with those it has."""
-    lease = settings.LEASE_SECONDS
-    wanted = [endpoint_id, endpoint_id, suspects, take, in_flight, endpoint_id]
-    return every(_CLAIM_LANES, [*wanted, lease, lease])
+    return Turn(endpoint_id, claims, revision)
 
 
 def suspects_are_due() -> bool:
@@ -379,14 +391,14 @@ def release_inbox(claim: InboxClaim, *, solo: bool = False) -> None:
         raise LeaseLost
 
 
-def lock_inbox(claim: InboxClaim, *, waits_for_disk: bool = True) -> datetime:
+def lock_inbox(claim: InboxClaim, *, waits_for_disk: bool = True) -> tuple[datetime, int]:
     """Lock a claimed inbox for the rest of the transaction, which may be told to commit without waiting for
-    the disk. Raises LeaseLost if it is another's by now. Returns the database's time."""
+    the disk. Raises LeaseLost if it is another's by now. Returns the database's time, and the revision of the
+    rules in force in the inbox's environment."""
     row = one(_LOCK_INBOX, [waits_for_disk, claim.endpoint_id, claim.token])
     if row is None:
         raise LeaseLost
-    now: datetime = row[0]
-    return now
+    return row[0], row[1]
 
 
 def wake_messages(endpoint_id: int, ids: Sequence[int]) -> None:
@@ -430,18 +442,3 @@ def heal_lost_lanes() -> int:
         lock_lanes(lanes)
         recompute(lanes)
     return len(lanes)
-
-
-def _serve_gate(
-    endpoint_id: int, probing: bool, rows: Sequence[Sequence[Any]], tokens: float, *, limited: bool
-) -> None:
-    probe = rows[0][0] if probing and rows else None
-    execute(
-        "UPDATE endpoints_endpointgate SET served_at = clock_timestamp(),"
-        " circuit = CASE WHEN %s::bigint IS NOT NULL AND circuit = 'open' THEN 'half_open' ELSE circuit END,"
-        " probe_lane = COALESCE(%s, probe_lane),"
-        " tokens = CASE WHEN %s THEN %s ELSE tokens END,"
-        " tokens_at = CASE WHEN %s THEN GREATEST(tokens_at, now()) ELSE tokens_at END"
-        " WHERE endpoint_id = %s",
-        [probe, probe, limited, tokens, limited, endpoint_id],
-    )

@@ -45,7 +45,7 @@ from endpoints.canonical import (
 )
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from oneio.blame import place_of
-from oneio.bulk import fetch_rows, update_rows
+from oneio.bulk import Writes, fetch_rows
 from oneio.statements import bigints, every, texts, uuids
 from routing import changes, trace
 from routing.decision import Decision, Facts, Fate, decide
@@ -80,9 +80,9 @@ def route_next(book: RuleBook, configs: EndpointConfigs, asker: Asker | None = N
         # What a crash of the database loses is routed again, to the same end: nothing is sent before a claim
         # is on the disk, and by then all that was committed before it is, too.
         with transaction.atomic():
-            now = queue.lock_inbox(claim, waits_for_disk=False)
+            now, revision = queue.lock_inbox(claim, waits_for_disk=False)
             endpoint = configs.get(claim.endpoint_id)
-            rules = book.of(endpoint.environment_id)
+            rules = book.of(endpoint.environment_id, revision)
             Batch(endpoint, rules, _waiting(claim), configs, now, asker).route()
             queue.release_inbox(claim)
     except LeaseLost:
@@ -359,10 +359,9 @@ class Batch:
         self.filing.save()
         self.plans.save()
         deliveries.wake(self.waiting)
-        update_rows([message.body for message in self.messages], "canonical", "problem", "trace")
-        counters.keep(self.messages)
-        _spare(self.survivors, self.messages)
-        update_rows(
+        writes = Writes()
+        writes.update([message.body for message in self.messages], "canonical", "problem", "trace")
+        writes.update(
             self.messages,
             "state",
             "reason",
@@ -375,6 +374,9 @@ class Batch:
             "routed_at",
             "wake_at",
         )
+        writes.send()
+        counters.keep(self.messages)
+        _spare(self.survivors, self.messages)
 
 
 def _spare(set_aside: Sequence[int], messages: Iterable[Message]) -> None:

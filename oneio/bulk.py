@@ -39,33 +39,67 @@ def fetch_rows(model: type[ModelT], rest: str, parameters: Sequence[Any]) -> lis
     select, names, sealed = _select(model)
     found = statements.every(f"{select} {rest}", parameters)
     rows = found if not sealed else [_marked(row, sealed) for row in found]
-    return [_loaded(model, names, row) for row in rows]
+    alias = connection.alias
+    return [_loaded(model, alias, names, row) for row in rows]
+
+
+class Writes:
+    """Changes of several tables that go out as one statement: all of them or none, in one round trip.
+
+    Each sees what was there before all of them, so no two may concern the same row; what an inserted row
+    points to may be inserted beside it.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._values: list[Array] = []
+
+    def update(self, rows: Sequence[models.Model], *field_names: str) -> None:
+        """Write these fields of `rows` (all of one model), each row with its own values.
+
+        Unlike `bulk_update` it seals encrypted fields, and it costs the same plan for one row or a hundred.
+        """
+        if rows:
+            label = rows[0]._meta.label
+            columns = _columns(label, (rows[0]._meta.pk.name, *field_names))
+            self._add(_update_sql(label, columns), columns, rows)
+
+    def insert(self, rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
+        """Insert `rows` (all of one model, all with the same fields given) in their order.
+
+        Unlike `bulk_create` its SQL is the same for one row or a hundred, and is built once. Keys that the
+        database makes are not read back.
+        """
+        if rows:
+            label = rows[0]._meta.label
+            columns = _columns(label, _insertable(rows[0]))
+            sql = _insert_sql(label, columns) + (_IGNORING if ignore_conflicts else "")
+            self._add(sql, columns, rows)
+
+    def send(self) -> None:
+        """Have all of it done."""
+        if self._parts:
+            *others, last = self._parts
+            beside = ", ".join(f"part{number} AS ({sql})" for number, sql in enumerate(others))
+            statements.execute(f"WITH {beside} {last}" if beside else last, self._values)
+
+    def _add(self, sql: str, columns: Sequence[Column], rows: Sequence[models.Model]) -> None:
+        self._parts.append(sql)
+        self._values += [column.of(rows) for column in columns]
 
 
 def update_rows(rows: Sequence[models.Model], *field_names: str) -> None:
-    """Write these fields of `rows` (all of one model), each row with its own values, in one UPDATE.
-
-    Unlike `bulk_update` it seals encrypted fields, and it costs the same plan for one row or a hundred.
-    """
-    if not rows:
-        return
-    label = rows[0]._meta.label
-    columns = _columns(label, (rows[0]._meta.pk.name, *field_names))
-    statements.execute(_update_sql(label, columns), [column.of(rows) for column in columns])
+    """Write these fields of `rows`, as `Writes.update` does, at once."""
+    writes = Writes()
+    writes.update(rows, *field_names)
+    writes.send()
 
 
 def insert_rows(rows: Sequence[models.Model], *, ignore_conflicts: bool = False) -> None:
-    """Insert `rows` (all of one model, all with the same fields given) in their order, in one INSERT.
-
-    Unlike `bulk_create` its SQL is the same for one row or a hundred, and is built once. Keys that the
-    database makes are not read back.
-    """
-    if not rows:
-        return
-    label = rows[0]._meta.label
-    columns = _columns(label, _insertable(rows[0]))
-    values = [column.of(rows) for column in columns]
-    statements.execute(_insert_sql(label, columns) + (_IGNORING if ignore_conflicts else ""), values)
+    """Insert `rows`, as `Writes.insert` does, at once."""
+    writes = Writes()
+    writes.insert(rows, ignore_conflicts=ignore_conflicts)
+    writes.send()
 
 
 def new_row(model: type[ModelT], **given: Any) -> ModelT:
@@ -116,12 +150,12 @@ def _select(model: type[models.Model]) -> tuple[str, list[str], frozenset[int]]:
     return select, [column.attribute for column in columns], sealed
 
 
-def _loaded(model: type[ModelT], names: Sequence[str], values: Sequence[Any]) -> ModelT:
+def _loaded(model: type[ModelT], alias: str, names: Sequence[str], values: Sequence[Any]) -> ModelT:
     """What `from_db` makes of a complete row, without asking each field how to set its value."""
     row = model.__new__(model)
     row.__dict__.update(zip(names, values, strict=True))
-    row._state = ModelState()
-    row._state.adding, row._state.db = False, connection.alias
+    row._state = state = ModelState()
+    state.adding, state.db = False, alias
     return row
 
 

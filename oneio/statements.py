@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
 
@@ -117,24 +118,18 @@ class Prepared(psycopg.Cursor[Any]):
 
 def execute(sql: str, parameters: Sequence[Any] = ()) -> int:
     """Run a statement; how many rows it concerned."""
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return int(cursor.rowcount)
+    return int(_run(sql, parameters).rowcount)
 
 
 def one(sql: str, parameters: Sequence[Any] = ()) -> Any:
     """The first row of the answer, or None."""
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchone()
+    return _run(sql, parameters).fetchone()
 
 
 def every(sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
     """All rows of the answer."""
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows: list[Any] = cursor.fetchall()
-        return rows
+    rows: list[Any] = _run(sql, parameters).fetchall()
+    return rows
 
 
 def alone() -> AbstractContextManager[Any]:
@@ -157,10 +152,24 @@ def texts(values: Iterable[str | None]) -> Array:
     return Array("text", values)
 
 
-def _cursor() -> Any:
-    """A cursor in Django's own wrapping: its transactions, its errors and its wrappers hold here, too."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        cursor: Any = Prepared(connection.connection)
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return wrap(cursor)
+def _run(sql: str, parameters: Sequence[Any]) -> Any:
+    """A cursor that has run the statement: Django's transactions and errors hold for it, too.
+
+    Django's own wrapping takes as long as the statement itself; it is asked only where something listens."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.connection is None:
+        database.ensure_connection()
+    if database.execute_wrappers or database.queries_logged:
+        return _overheard(database, sql, parameters)
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors:
+        return Prepared(database.connection).execute(sql, parameters)
+
+
+def _overheard(database: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]) -> Any:
+    with database.wrap_database_errors:
+        cursor: Any = Prepared(database.connection)
+    wrap = database.make_debug_cursor if database.queries_logged else database.make_cursor
+    wrapped = wrap(cursor)
+    wrapped.execute(sql, parameters)
+    return wrapped

@@ -32,7 +32,7 @@ from endpoints import gates
 from endpoints.adapters.base import Action, Capability
 from endpoints.configs import EndpointConfigs
 from endpoints.outcomes import Failure, Found, Outcome, Result
-from oneio.bulk import fetch_rows, insert_rows, new_row, update_rows
+from oneio.bulk import Writes, fetch_rows, insert_rows, new_row
 from oneio.statements import bigints, execute, one, uuids
 from routing import changes
 
@@ -243,12 +243,14 @@ class Results:
         ]
 
     def _save(self, touched: list[Participant], written_back: list[Delivery]) -> None:
-        update_rows(self.attempts, *_ATTEMPT_FIELDS)
-        update_rows(list(self.deliveries.values()), *_DELIVERY_FIELDS)
-        update_rows(self.problems, "problem")
-        update_rows(
+        writes = Writes()
+        writes.update(self.attempts, *_ATTEMPT_FIELDS)
+        writes.update(list(self.deliveries.values()), *_DELIVERY_FIELDS)
+        writes.update(self.problems, "problem")
+        writes.update(
             list({row.pk: row for row in touched}.values()), "external_id", "number", "link", "shadow"
         )
+        writes.send()
         conflicts.record(self.finished, self.deliveries)
         insert_rows([row.content for row in written_back])
         insert_rows(written_back, ignore_conflicts=True)

@@ -418,6 +418,27 @@ def test_pause_ends_when_something_becomes_due(place: Office) -> None:
         assert one._pause() == pump.POLL_SECONDS
 
 
+def test_called_pump_takes_a_message_without_looking_around(
+    place: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "outlook", broken(AssertionError))
+    place.say()
+
+    with a_pump() as one:
+        assert one._turn(called=True)
+
+        assert len(one.in_hand) == 1
+
+
+def test_called_pump_sees_what_else_is_due(place: Office) -> None:
+    place.first()
+
+    with a_pump() as one:
+        assert one._turn(called=True)  # no message waits, but a lane does
+
+        assert len(one.in_hand) == 1
+
+
 def test_database_error_while_routing_is_survived(
     place: Office, stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -458,8 +479,10 @@ def test_bell_wakes_from_a_commit_elsewhere(transactional_db: None) -> None:
         other.execute(f"NOTIFY {CHANNEL}")
 
     with comes_to_an_end():
-        bell.wait(2 * PATIENCE)
+        assert bell.wait(2 * PATIENCE)
 
+    bell.ring()
+    assert not bell.wait(2 * PATIENCE)  # nobody else has called
     bell.close()
 
 

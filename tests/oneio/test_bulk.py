@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Attachment, Message, MessageBody
-from oneio.bulk import new_row, update_rows
+from conversations.models import Attachment, Conversation, Message, MessageBody, Participant
+from endpoints.models import EntityType
+from oneio.bulk import Writes, new_row, update_rows
 from tests.factories import make_conversation, make_endpoint, make_message
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +86,52 @@ def test_one_statement_whatever_the_number(django_assert_num_queries: DjangoAsse
         update_rows(messages, "number", "state")
     with django_assert_num_queries(0):
         update_rows([], "number")
+
+
+def test_changes_of_several_tables_are_one_statement(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    message = make_message()
+    conversation, participant = newcomers(message)
+    message.number, message.body.problem = "INC1", "disk"
+    writes = Writes()
+
+    writes.insert([conversation])
+    writes.insert([participant])  # points to what is inserted beside it
+    writes.update([message], "number")
+    writes.update([message.body], "problem")
+    with django_assert_num_queries(1):
+        writes.send()
+
+    assert Participant.objects.get().conversation == conversation
+    assert Message.objects.get().number == "INC1"
+    assert MessageBody.objects.get().problem == "disk"
+
+
+def test_one_refused_change_takes_back_all() -> None:
+    message = make_message(number="INC1")
+    _, participant = newcomers(message)
+    message.number = "INC2"
+    writes = Writes()
+
+    writes.update([message], "number")
+    writes.insert([participant])  # its conversation is nowhere
+    with pytest.raises(IntegrityError), transaction.atomic():
+        writes.send()
+
+    assert Message.objects.get().number == "INC1"
+
+
+def newcomers(message: Message) -> tuple[Conversation, Participant]:
+    """A conversation and the sender's ticket in it, not stored yet."""
+    tenant = {"organization_id": message.organization_id, "environment_id": message.environment_id}
+    conversation = new_row(Conversation, **tenant)
+    participant = new_row(
+        Participant,
+        **tenant,
+        conversation=conversation,
+        endpoint_id=message.endpoint_id,
+        entity_type=EntityType.objects.filter(endpoint=message.endpoint)[0],
+        external_id="INC1",
+    )
+    return conversation, participant
