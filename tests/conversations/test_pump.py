@@ -439,6 +439,23 @@ def test_called_pump_sees_what_else_is_due(place: Office) -> None:
         assert len(one.in_hand) == 1
 
 
+def test_results_that_flow_are_gathered(place: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    with a_pump() as one:
+        one.in_hand[1] = LaneClaim(1, 1, 1, 0)
+        one._gather()
+        assert not waits  # one that comes alone waits for nobody
+
+        one.busy_until = time.monotonic() + 60
+        one._gather()
+        assert len(waits) == 1
+
+        one.in_hand.clear()
+        one._gather()
+        assert len(waits) == 1  # nothing is under way that could come back
+
+
 def test_database_error_while_routing_is_survived(
     place: Office, stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
