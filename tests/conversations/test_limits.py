@@ -17,6 +17,23 @@ from tests.conversations.inbound import Sender
 from tests.factories import make_endpoint, make_message
 
 
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    still = Clock()
+    monkeypatch.setattr(limits, "time", still)
+    return still
+
+
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "state_directory", lambda: tmp_path)
@@ -29,6 +46,7 @@ def old_message(endpoint: Endpoint, age: timedelta) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("clock")
 def test_endpoint_that_is_too_fast_waits() -> None:
     sender = Sender(make_endpoint(inbound_per_second=2))
 
@@ -40,6 +58,7 @@ def test_endpoint_that_is_too_fast_waits() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("clock")
 def test_one_fast_endpoint_slows_no_other() -> None:
     fast, other = (Sender(make_endpoint(inbound_per_second=1)) for _ in range(2))
     fast.post()
@@ -48,33 +67,36 @@ def test_one_fast_endpoint_slows_no_other() -> None:
     assert other.post().status_code == 202
 
 
-def test_bucket_refills_with_time() -> None:
+def test_bucket_refills_with_time(clock: Clock) -> None:
     taken = [limits.seconds_to_wait(1, 20) for _ in range(21)]
 
-    time.sleep(max(taken) + 0.01)
+    clock.now += 0.051
 
-    assert taken[:20] == [0] * 20
-    assert 0 < taken[20] <= 0.05
+    assert taken == [0] * 20 + [pytest.approx(0.05)]
     assert limits.seconds_to_wait(1, 20) == 0
+    assert limits.seconds_to_wait(1, 20) == pytest.approx(0.049)
 
 
+@pytest.mark.usefixtures("clock")
 def test_slow_rates_let_one_pass() -> None:
     assert limits.seconds_to_wait(1, 0.01) == 0
-    assert 99 < limits.seconds_to_wait(1, 0.01) <= 100
+    assert limits.seconds_to_wait(1, 0.01) == pytest.approx(100)
 
 
+@pytest.mark.usefixtures("clock")
 def test_threads_share_the_bucket() -> None:
     with ThreadPoolExecutor(8) as threads:
         waits = list(threads.map(lambda _: limits.seconds_to_wait(1, 50), range(300)))
 
-    assert 50 <= waits.count(0) <= 60
+    assert waits.count(0) == 50
 
 
+@pytest.mark.usefixtures("clock")
 def test_processes_share_the_bucket() -> None:
     with get_context("fork").Pool(2) as processes:
         waits = processes.starmap(limits.seconds_to_wait, [(1, 50)] * 300)
 
-    assert 50 <= waits.count(0) <= 80
+    assert waits.count(0) == 50
 
 
 def test_bucket_from_before_a_restart_is_full(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from tests.faults.installation import wait_until
 from tests.faults.line import FaultLine
 from tests.faults.proxy import Fault
 
-PUMPS_SECONDS = 30.0
-
 
 def _creates(head: bytes) -> bool:
     return head.startswith(b"POST /tickets ")
@@ -24,10 +22,10 @@ def kill_between_send_and_commit(
 ) -> Findings:
     """Post `times` tickets one by one; the pump that sends each is killed when the target has made it."""
     for number in range(times):
-        wait_until(lambda: bool(line.installed.pumps()), PUMPS_SECONDS)
+        wait_until(lambda: bool(line.installed.pumps()))
         line.proxy.order(Fault.WITHHOLD, to=_creates)
         line.post(number, number + 1)
-        wait_until(lambda: bool(line.senders()), PUMPS_SECONDS)
+        wait_until(lambda: bool(line.senders()))
         os.kill(line.senders()[0], signal.SIGKILL)
         line.network.do(line.release())
         watch(number + 1)

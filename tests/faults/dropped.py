@@ -14,7 +14,6 @@ from tests.faults.systems import ACCESS
 
 BATCH = 8
 """Fewer lost answers in a row than open an endpoint's circuit."""
-STEP_SECONDS = 60.0
 UNDISTURBED = 5000
 """From this number on, tickets whose answers come through."""
 _SENDS = """
@@ -84,13 +83,13 @@ def drop_answers(
     for number, (first, last) in enumerate(batches, UNDISTURBED):
         line.proxy.order(Fault.APPLY_THEN_DROP, times=last - first, to=lambda head: head.startswith(creates))
         line.post(first, last)
-        wait_until(lambda last=last: _sends(line).count("unknown") >= last, STEP_SECONDS)  # type: ignore[misc]
+        wait_until(lambda last=last: _sends(line).count("unknown") >= last)  # type: ignore[misc]
         if not case.index_lag:
             line.settle()
         line.post(number, number + 1)
-        wait_until(lambda number=number: line.is_delivered(number), STEP_SECONDS)  # type: ignore[misc]
+        wait_until(lambda number=number: line.is_delivered(number))  # type: ignore[misc]
         watch(last)
-    findings = line.settle(STEP_SECONDS + 2 * case.index_lag)
+    findings = line.settle(60 + 2 * case.index_lag)
     return Dropped(
         case,
         times,

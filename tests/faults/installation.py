@@ -128,14 +128,14 @@ class Installation:
     def start_web(self, **environment: str) -> None:
         """Start the web server and wait until it answers."""
         self.web.start(self.environment | self._web_environment | environment)
-        wait_until(self._answers, READY_SECONDS)
+        wait_until(self._answers)
 
     def start_workers(self, **environment: str) -> None:
         """Start workers, beside those that run, and wait until all their pumps beat."""
         wanted = self.environment | environment
         pumps = len(self.pumps()) + int(wanted["ONEIO_PUMPS"])
         self.workers.start(wanted)
-        wait_until(lambda: len(self.pumps()) == pumps, READY_SECONDS)
+        wait_until(lambda: len(self.pumps()) == pumps)
 
     def restart_database(self) -> None:
         """Stop PostgreSQL as if power were cut, and start it again."""
@@ -223,7 +223,7 @@ def shifted(hours: float) -> dict[str, str]:
     return {"PYTHONPATH": str(SHIFTED), "FAULTS_CLOCK_SHIFT": str(hours * 3600)}
 
 
-def wait_until(ready: Callable[[], bool], seconds: float) -> None:
+def wait_until(ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
     """Return once `ready()` is true. Raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not ready():

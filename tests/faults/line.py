@@ -42,7 +42,7 @@ class FaultLine:
         tickets = [f"{self.prefix}{number:04d}" for number in range(first, last)]
         self.network.do(self.partner.send(tickets, messages, mute=False), seconds=120)
 
-    def settle(self, seconds: float = 60.0) -> Findings:
+    def settle(self, seconds: float = 120.0) -> Findings:
         """Wait until nothing is on its way, and say what became of everything."""
         standings = settle(self.installed, self.partner, seconds=seconds)
         history = History(

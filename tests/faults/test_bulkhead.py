@@ -23,7 +23,7 @@ def test_endpoints_that_hang_delay_no_other(product: Installation, network: Back
         for line in (hanging, too):
             line.proxy.order(Fault.WITHHOLD, times=GREEDY)
             line.post(0, HANGING)
-        wait_until(lambda: len(hanging.proxy.withheld) >= 4 and len(too.proxy.withheld) >= 2, 20)
+        wait_until(lambda: len(hanging.proxy.withheld) >= 4 and len(too.proxy.withheld) >= 2)
         well.post(0, 50, messages=3)
         findings = well.settle()
 
@@ -39,7 +39,7 @@ def test_flood_of_one_organization_delays_no_other(product: Installation, networ
         flooding.post(0, FLOOD)
         other.post(0, 20)
         product.start_workers(ONEIO_PUMPS="1", ONEIO_HTTP_THREADS="64")
-        wait_until(lambda: len(other.target.titles()) == 20, 60)
+        wait_until(lambda: len(other.target.titles()) == 20)
         ahead = len(flooding.target.titles())
 
         assert ahead < FLOOD / 5

@@ -55,14 +55,14 @@ def test_wrong_clocks_change_nothing(
     with fault_line(installed, network) as line:
         line.proxy.order(Fault.WITHHOLD, times=4)
         line.post(0, 4)
-        wait_until(lambda: len(line.senders()) == 4, 20)
+        wait_until(lambda: len(line.senders()) == 4)
         time.sleep(installed.lease * 1.5)  # leases are renewed, so that nobody takes the lanes over
         assert line.count("d.state = 'sending'") == 4
         os.kill(pumps[killed], signal.SIGKILL)  # the other takes over, and not in an hour
         network.do(line.release())
         network.do(line.proxy.stop())
         line.post(10, 16, messages=4)
-        wait_until(lambda: line.count("d.tries > 0 AND d.state = 'queued'") > 3, 20)
+        wait_until(lambda: line.count("d.tries > 0 AND d.state = 'queued'") > 3)
         lanes, farthest = planned(line)
         network.do(line.proxy.start())
         findings = line.settle()

@@ -32,12 +32,12 @@ def test_half_open_circuit_sends_one_probe(product: Installation, network: Backg
     with fault_line(product, network) as line:
         network.do(line.proxy.stop())
         line.post(0, 20)
-        wait_until(lambda: line.gate("circuit") == "open", 20)
+        wait_until(lambda: line.gate("circuit") == "open")
         line.proxy.order(Fault.WITHHOLD)
         network.do(line.proxy.start())
         line.change_gate("closed_until = now()")
         product.execute("UPDATE conversations_lane SET due_at = now() WHERE due_at IS NOT NULL")
-        wait_until(lambda: len(line.proxy.withheld) == 1, 20)
+        wait_until(lambda: len(line.proxy.withheld) == 1)
         time.sleep(product.lease * 2)
 
         assert len(line.target.titles()) == 1
@@ -68,12 +68,12 @@ def test_three_days_suspended_delivers_all_in_order_throttled(
     with fault_line(product, network, max_per_second=PER_SECOND) as line:
         network.do(line.proxy.stop())
         line.post(0, 5, messages=4)
-        wait_until(lambda: line.count("d.tries > 0") == 5, 20)
+        wait_until(lambda: line.count("d.tries > 0") == 5)
         line.set_status("suspended")
-        wait_until(lambda: line.count("d.state = 'sending'") == 0, 20)
+        wait_until(lambda: line.count("d.state = 'sending'") == 0)
         network.do(line.proxy.start())
         line.post(5, 15, messages=4)
-        wait_until(lambda: line.count("true") == 60, 20)
+        wait_until(lambda: line.count("true") == 60)
         for statement in THREE_DAYS_AGO:
             product.execute(statement)
         time.sleep(product.lease)  # long enough to send it all

