@@ -6,18 +6,19 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, UnreadablePostError
-from rest_framework import exceptions
-from rest_framework.response import Response
 
 from conversations.incoming import Malformed, Unsupported
 from endpoints.adapters import ADAPTERS
 from endpoints.models import Endpoint
+
+if TYPE_CHECKING:
+    from rest_framework.response import Response
 
 logger = logging.getLogger(__name__)
 DATABASE_RETRY_SECONDS = 5
@@ -44,6 +45,8 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The JSON answer, with the Response ID where something was recorded."""
+        from rest_framework.response import Response  # workers never answer: they need not load it
+
         content: dict[str, Any] = {
             "error": {"code": self.code, "message": self.message, "what_to_do": self.what_to_do}
         }
@@ -161,6 +164,8 @@ def _unreadable(error: Exception) -> Problem | None:
 
 
 def _refusal(error: Exception) -> Problem | None:
+    from rest_framework import exceptions
+
     if isinstance(error, exceptions.NotFound | Http404):
         return Problem(
             404, "not_found", "There is nothing at this address for you.", "Check address and Response ID."

@@ -9,6 +9,8 @@ from oneio.admin.switch import choose
 from oneio.home.search import search
 from oneio.login_page import login
 
+admin.autodiscover()
+
 handler500 = "oneio.error_pages.failed"
 
 urlpatterns = [

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "oneio.settings")
 _answer = get_wsgi_application()
+import_module(settings.ROOT_URLCONF)  # loads every page, so that no request has to
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

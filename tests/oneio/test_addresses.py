@@ -6,6 +6,7 @@ import pytest
 from django.contrib import admin
 from django.urls import reverse
 
+import oneio.urls  # noqa: F401 (loads every page)
 from tests.conversations.test_feed import Routed
 from tests.signed_in import signed_in
 
