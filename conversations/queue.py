@@ -131,9 +131,9 @@ _CLAIM_LANES = f"""
         SET served_at = clock_timestamp(),
             circuit = CASE WHEN probe.lane IS NOT NULL AND circuit = 'open' THEN 'half_open' ELSE circuit END,
             probe_lane = COALESCE(probe.lane, probe_lane),
-            tokens = COALESCE(GREATEST(%s::float - (SELECT count(*) FROM taken), 0), tokens),
-            tokens_at = CASE WHEN %s::float IS NULL THEN tokens_at ELSE GREATEST(tokens_at, now()) END
-        FROM probe WHERE g.endpoint_id = %s
+            tokens = GREATEST(COALESCE(known.tokens - (SELECT count(*) FROM taken), g.tokens), 0),
+            tokens_at = CASE WHEN known.tokens IS NULL THEN tokens_at ELSE GREATEST(tokens_at, now()) END
+        FROM probe, (SELECT %s::float AS tokens) known WHERE g.endpoint_id = %s
     )
     SELECT * FROM taken
 """
@@ -304,7 +304,7 @@ def claim_lanes(
         take = min(limit, share(endpoint_id) if share else limit, limit if tokens is None else int(tokens))
     lease = settings.LEASE_SECONDS
     due = [endpoint_id, endpoint_id, suspects, take, in_flight, endpoint_id]
-    rows = every(_CLAIM_LANES, [*due, lease, lease, probing, tokens, tokens, endpoint_id])
+    rows = every(_CLAIM_LANES, [*due, lease, lease, probing, tokens, endpoint_id])
     claims = tuple(LaneClaim(*row) for row in rows)
     for claim in claims:
         claim.lease.prolong(asked_at)

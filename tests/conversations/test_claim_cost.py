@@ -105,7 +105,7 @@ def lane_rows(found: list[dict[str, Any]]) -> int:
 def test_claim_reads_few_rows_behind_dead_ones(endpoint: Endpoint) -> None:
     gate = explained(queue._NEXT_GATE, [[]])
     due = [endpoint.pk, endpoint.pk, True, CLAIMED, 64, endpoint.pk]
-    lanes = explained(queue._CLAIM_LANES, [*due, 20, 20, False, None, None, endpoint.pk])
+    lanes = explained(queue._CLAIM_LANES, [*due, 20, 20, False, None, endpoint.pk])
 
     assert lane_rows(gate) < 10
     assert lane_rows(lanes) <= 2 * CLAIMED

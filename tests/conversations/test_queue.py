@@ -344,6 +344,16 @@ def test_rate_limit_gives_out_what_has_accumulated() -> None:
     assert len(lanes_of(claim())) == 5  # never more than one second's worth at once
 
 
+def test_claim_without_a_rate_leaves_the_bucket_alone() -> None:
+    endpoint = make_endpoint()
+    due_lane(endpoint)
+    set_gate(endpoint, tokens=3, tokens_at=PAST)
+
+    claim()
+
+    assert EndpointGate.objects.values_list("tokens", "tokens_at").get(endpoint=endpoint) == (3, PAST)
+
+
 def test_claim_that_began_before_the_last_takes_no_more_than_is_left() -> None:
     endpoint = make_endpoint(max_per_second=100)
     for _ in range(3):
