@@ -271,6 +271,8 @@ def encode(value: Value) -> Any:
 
 def decode(value: Any) -> Value:
     """The inverse of `encode`."""
+    if type(value) is str:
+        return value
     if isinstance(value, list):
         return [decode(item) for item in value]
     if isinstance(value, dict):

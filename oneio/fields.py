@@ -122,7 +122,11 @@ class EncryptedJSONField(EncryptedField):
             return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
     def to_value(self, data: bytes) -> Any:
-        return json.loads(data)
+        return _read_json(data.decode())
+
+
+# Made once, and told the encoding: `json.loads` of bytes first guesses it.
+_read_json = json.JSONDecoder().decode
 
 
 class EncryptedQuerySet(models.QuerySet[Any]):

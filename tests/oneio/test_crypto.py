@@ -90,7 +90,7 @@ def test_unknown_format_refuses_to_open(place: Place, sealed: bytes) -> None:
 
 
 def test_long_text_is_stored_in_less_room(place: Place) -> None:
-    text = b"the disk is full, " * 50
+    text = b"the disk is full, " * 100
 
     sealed = encrypt(text, place, deflate=True)
 
@@ -99,8 +99,8 @@ def test_long_text_is_stored_in_less_room(place: Place) -> None:
 
 
 def test_format_is_authenticated(place: Place) -> None:
-    deflated = encrypt(b"the disk is full, " * 50, place, deflate=True)
-    plain = encrypt(b"the disk is full, " * 50, place)
+    deflated = encrypt(b"the disk is full, " * 100, place, deflate=True)
+    plain = encrypt(b"the disk is full, " * 100, place)
 
     for sealed, other in ((deflated, b"\x01"), (plain, b"\x02")):
         with pytest.raises(Undecryptable, match="moved or changed"):

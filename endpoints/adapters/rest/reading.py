@@ -156,8 +156,9 @@ class _Reader:
     def _attributes(self, entity: EntityConfig) -> tuple[dict[str, Value], dict[str, str]]:
         attributes: dict[str, Value] = {}
         codes: dict[str, str] = {}
+        record = compile_path(self._inbound.record).first(self._received.body)
         for name, field in self._declaration.attributes.items():
-            raw = self._raw(field)
+            raw = self._raw(field, record)
             if raw is MISSING:
                 continue
             attributes[name] = self._value(entity, name, field, raw)
@@ -165,10 +166,9 @@ class _Reader:
                 codes[name] = text_of(canonical_value(raw))
         return attributes, codes
 
-    def _raw(self, field: Field) -> Any:
+    def _raw(self, field: Field, record: Any) -> Any:
         if field.path:
             return compile_path(field.path).first(self._received.body)
-        record = compile_path(self._inbound.record).first(self._received.body)
         return compile_path(field.native).first(record)
 
     def _value(self, entity: EntityConfig, name: str, field: Field, raw: Any) -> Value:
