@@ -134,7 +134,7 @@ class Pump:
         self.asker.settle()
         if called and self._route():
             return True
-        self.outlook = queue.outlook()
+        self.outlook = queue.outlook(self._left_out())
         claimed = self.outlook.lanes and self._claim()
         return (self.outlook.messages and not called and self._route()) or claimed
 
@@ -215,9 +215,9 @@ class Pump:
     def _claim(self) -> bool:
         """Claim due lanes, endpoint by endpoint, while there is room for their requests."""
         claimed = False
-        empty = [endpoint_id for endpoint_id, until in self.broken.items() if time.monotonic() < until]
+        empty: list[int] = []
         while (room := self._room()) > 0:
-            turn, prepared = self._claim_turn(min(room, CLAIM_AT_MOST), empty + self._crowded())
+            turn, prepared = self._claim_turn(min(room, CLAIM_AT_MOST), empty + self._left_out())
             if turn is None:
                 break
             for job in prepared:
@@ -254,10 +254,11 @@ class Pump:
         held = sum(claim.endpoint_id == endpoint_id for claim in self.in_hand.values())
         return max(0, (self._free_threads() - held + 1) // 2)
 
-    def _crowded(self) -> list[int]:
-        """The endpoints that have their share."""
+    def _left_out(self) -> list[int]:
+        """The endpoints that get no turn now: they rest because they are broken, or have their share."""
+        resting = [endpoint_id for endpoint_id, until in self.broken.items() if time.monotonic() < until]
         held = {claim.endpoint_id for claim in self.in_hand.values()}
-        return [endpoint_id for endpoint_id in held if not self._share(endpoint_id)]
+        return resting + [endpoint_id for endpoint_id in held if not self._share(endpoint_id)]
 
     def _claim_turn(self, room: int, without: list[int]) -> tuple[queue.Turn | None, list[sender.Job]]:
         """One endpoint's turn and its jobs. One that cannot be prepared gives its lanes back by the rollback

@@ -82,10 +82,16 @@ class LeaseLost(Exception):
 
 
 _BUSY = "SELECT count(*) FROM conversations_lane busy WHERE busy.lease_until > now() AND busy.endpoint_id ="
-# Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
-# Who waits for the gate has begun before the one that had it: time never goes back for a bucket. Whether
-# lanes are due is asked as the value of the first one: EXISTS may become a join, which reads them all where
+# Asked as the value of an endpoint's first lane: EXISTS may become a join, which reads them all where
 # PostgreSQL believes that there are none.
+_HAS_DUE_LANES = """(
+    SELECT l.endpoint_id = g.endpoint_id FROM conversations_lane l
+    WHERE l.endpoint_id >= g.endpoint_id AND (l.endpoint_id, l.due_at) <= (g.endpoint_id, now())
+      AND l.due_at IS NOT NULL
+    ORDER BY l.endpoint_id, l.due_at LIMIT 1
+)"""
+# Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
+# Who waits for the gate has begun before the one that had it: time never goes back for a bucket.
 _NEXT_GATE = f"""
     SELECT g.endpoint_id, e.max_in_flight, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
            e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float,
@@ -100,10 +106,7 @@ _NEXT_GATE = f"""
       AND (g.token_refresh_until IS NULL OR g.token_refresh_until <= now())
       AND (g.circuit <> 'half_open' OR NOT EXISTS (
            SELECT FROM conversations_lane p WHERE p.id = g.probe_lane AND p.lease_until > now()))
-      AND (SELECT l.endpoint_id = g.endpoint_id FROM conversations_lane l
-           WHERE l.endpoint_id >= g.endpoint_id AND (l.endpoint_id, l.due_at) <= (g.endpoint_id, now())
-             AND l.due_at IS NOT NULL
-           ORDER BY l.endpoint_id, l.due_at LIMIT 1)
+      AND {_HAS_DUE_LANES}
       AND e.max_in_flight > ({_BUSY} e.id)
       AND NOT (e.id = ANY(%s))
     ORDER BY turn.served_at, g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
@@ -241,8 +244,10 @@ _FIND_LANES = """
     JOIN (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::bigint[])) AS wanted(c, e)
       ON l.conversation_id = wanted.c AND l.endpoint_id = wanted.e
 """
-_OUTLOOK = """
-    SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now()),
+_OUTLOOK = f"""
+    SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now())
+             AND (%s OR EXISTS (SELECT FROM endpoints_endpointgate g
+                                WHERE NOT (g.endpoint_id = ANY(%s)) AND {_HAS_DUE_LANES})),
            EXISTS (SELECT FROM conversations_message
                    WHERE state = 'received' AND (wake_at IS NULL OR wake_at <= now())),
            extract(epoch FROM LEAST(
@@ -416,9 +421,9 @@ class Outlook(NamedTuple):
     seconds: float | None
 
 
-def outlook() -> Outlook:
-    """What waits, asked in one statement."""
-    return Outlook(*one(_OUTLOOK))
+def outlook(without: Sequence[int] = ()) -> Outlook:
+    """What waits, asked in one statement; lanes of the endpoints `without` do not count."""
+    return Outlook(*one(_OUTLOOK, [not without, bigints(without)]))
 
 
 def database_now() -> datetime:

@@ -106,7 +106,9 @@ def test_claim_reads_few_rows_behind_dead_ones(endpoint: Endpoint) -> None:
     gate = explained(queue._NEXT_GATE, [[]])
     due = [endpoint.pk, endpoint.pk, True, CLAIMED, 64, endpoint.pk]
     lanes = explained(queue._CLAIM_LANES, [*due, 20, 20, False, None, endpoint.pk])
+    look = explained(queue._OUTLOOK, [False, [0]])
 
+    assert lane_rows(look) < 10
     assert lane_rows(gate) < 10
     assert lane_rows(lanes) <= 2 * CLAIMED
     assert pages(gate) + pages(lanes) < DONE * DEAD_PER_LANE / 10

@@ -392,7 +392,7 @@ def test_endpoints_that_hang_leave_threads_to_others(place: Office, settings: An
             one.in_hand |= {lane: LaneClaim(lane, 1, endpoint_id, 0) for lane in held}
 
         assert shares == [32, 16, 8, 4]
-        assert one._crowded() == [0, 1, 2, 3]
+        assert one._left_out() == [0, 1, 2, 3]
 
 
 def test_failed_request_waits_without_stopping_others(place: Office) -> None:

@@ -99,6 +99,15 @@ def test_endpoints_named_are_left_out() -> None:
     assert queue.claim_lanes(1, suspects=True, without=[endpoint.pk]) is None
 
 
+def test_lanes_of_those_left_out_are_not_in_sight() -> None:
+    endpoint, other = make_endpoint(), make_endpoint()
+    due_lane(endpoint)
+
+    assert queue.outlook().lanes
+    assert queue.outlook([other.pk]).lanes
+    assert not queue.outlook([endpoint.pk]).lanes
+
+
 def test_lane_that_is_due_later_waits() -> None:
     due_lane(make_endpoint(), due_at=datetime.now(UTC) + timedelta(minutes=1))
 
