@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,11 +16,10 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 
 from oneio.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from oneio.processes import Program
-from oneio.state import state_directory
+from oneio.processes import ProcessError, Program
+from oneio.state import CHECKOUT, state_directory
 
 PORT = 8000
 PORTS_TRIED = 50
@@ -29,6 +29,7 @@ CORES_PER_WEB_PROCESS = 4
 ADMINISTRATOR = "admin"
 ASK_SECONDS = 2.0
 FIRST_SERVER_ERROR = 500
+PREPARATIONS = ("migrate", "collectstatic")
 
 
 class _RedirectsAnswer(HTTPRedirectHandler):
@@ -51,9 +52,20 @@ class Login:
 
 
 def prepare() -> None:
-    """Bring tables and static files up to date."""
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
+    """Bring tables and static files up to date. Raises ProcessError where that fails.
+
+    Processes that end do it: in this one, which stays, what it takes would stay too.
+    """
+    words = [[sys.executable, "manage.py", name, "--no-input", "--verbosity", "0"] for name in PREPARATIONS]
+    running = [subprocess.Popen(command, cwd=CHECKOUT) for command in words]  # noqa: S603 (our own)
+    try:
+        failed = [name for name, one in zip(PREPARATIONS, running, strict=True) if one.wait()]
+    finally:
+        for one in running:
+            one.terminate()
+            one.wait()
+    if failed:
+        raise ProcessError(f"manage.py {failed[0]} failed; what it said stands above.")
 
 
 def ensure_administrator(password: str = "") -> Login:

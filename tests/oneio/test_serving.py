@@ -9,7 +9,9 @@ import pytest
 from django.conf import settings as configured
 from django.contrib.auth import authenticate
 
+from oneio import serving
 from oneio.management.commands.serve import chosen_port
+from oneio.processes import ProcessError
 from oneio.serving import (
     WEB_THREADS,
     PortTaken,
@@ -114,3 +116,13 @@ def test_nobody_there_is_no_answer() -> None:
 
 def test_every_thread_can_have_a_connection() -> None:
     assert configured.POOL_CONNECTIONS >= WEB_THREADS
+
+
+def test_preparation_that_fails_is_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(serving, "PREPARATIONS", ("no_such_work",))
+
+    with pytest.raises(ProcessError, match="no_such_work failed"):
+        serving.prepare()
+    assert "Unknown command" in capfd.readouterr().err

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
 from oneio import serving
@@ -18,6 +19,8 @@ class Command(BaseCommand):
     """Run web server and workers."""
 
     help = "Start web server and workers and keep them running until Ctrl-C or SIGTERM."
+    # Others load every page, and this process would hold them.
+    requires_system_checks = [Tags.compatibility]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where to listen."""
