@@ -41,7 +41,7 @@ OPTIONS = {
     # Each web process may want 16 for every four cores; the rest is for workers and people.
     "max_connections": str(100 + 4 * (os.cpu_count() or 1)),
     # What does not fit is in the system's cache, and costs no process anything.
-    "shared_buffers": "32MB",
+    "shared_buffers": "16MB",
     "wal_buffers": "2MB",
     # Helpers for reading, replication and tables of serializable transactions would lie there unused.
     "io_method": "sync",
