@@ -38,7 +38,7 @@ class Probe:
             assert router.route_next(self.book, self.configs)
 
     def measure(self) -> dict[str, float]:
-        """Median milliseconds of a claim of 32 lanes, alone and with attempts; of a routed batch of 100."""
+        """Median milliseconds of a claim of 32 lanes, alone and with attempts; of a routed batch."""
         return {
             "claim_alone_p50_ms": _median(self._take),
             "claim_p50_ms": _median(self._claim),
