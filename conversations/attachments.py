@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -31,6 +32,7 @@ CHUNK_BYTES = 256 * 1024
 ABANDONED_AFTER = timedelta(hours=24)
 FILE_NAME_LENGTH = 255
 ANY_TYPE = "application/octet-stream"
+_ANNOUNCED = {"attachment", "entity_type", "external_id", "size", "content_type"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,11 @@ def _limited(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
         if size > limit:
             raise attachment_too_large(limit)
         yield piece
+
+
+def is_announcement(content: Any) -> bool:
+    """Whether this is what stands in the message of a file that was posted by itself."""
+    return isinstance(content, dict) and content.keys() == _ANNOUNCED
 
 
 def _announcement(attachment: Attachment, file: IncomingFile) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conversations.attachments import is_announcement
 from conversations.incoming import Malformed, parse
 from conversations.models import Message
 from endpoints.adapters.base import Adapter, EndpointConfig, Received, Unreadable
@@ -19,7 +20,8 @@ def read(message: Message, adapter: Adapter) -> CanonicalMessage:
         content = parse(body.content_type, body.raw)
     except Malformed as error:
         raise Unreadable(str(error)) from None
-    if message.operation == Operation.ATTACH:
+    # One that a system told of has this operation, too, once it has been read: it may be routed again.
+    if message.operation == Operation.ATTACH and is_announcement(content):
         return _attachment(content, adapter.endpoint)
     return adapter.read(
         Received(

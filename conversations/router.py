@@ -23,6 +23,7 @@ from conversations.filing import Filing
 from conversations.finding import Acquaintance, OverlapsOurOwnWork, Replaced
 from conversations.lookups import Answers
 from conversations.models import (
+    FILE_KEPT,
     REPLACED,
     Conversation,
     Message,
@@ -340,7 +341,7 @@ class Batch:
         heard.conversation.variables = encode_attributes(decision.variables)
         state, reason = _STATES[decision.fate], decision.reason
         if heard.canonical.operation is Operation.ATTACH and decision.fate is Fate.UNMATCHED:
-            state, reason = MessageState.PROCESSED, "file_kept"
+            state, reason = MessageState.PROCESSED, FILE_KEPT
         self._end(heard.message, state, reason)
         for route in decision.routes:
             self.plans.add(heard.message, heard.conversation, route, facts)

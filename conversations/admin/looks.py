@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from conversations.models import (
+    FILE_KEPT,
     REPLACED,
     Delivery,
     DeliveryState,
@@ -87,7 +88,11 @@ FINDINGS: dict[str, tuple[Tone, str]] = {
     ReplayFinding.MAPPING: ("red", "error"),
     ReplayFinding.UNREADABLE: ("red", "error"),
 }
-REPLACED_TICKET = "It is about a ticket that has another one in its place by now. Nothing was sent."
+PROCESSED = {
+    REPLACED: "It is about a ticket that has another one in its place by now. Nothing was sent.",
+    FILE_KEPT: "No rule sends this file on. It is kept with the conversation.",
+}
+"""What it means to be processed for another reason than a rule that sends nothing."""
 RETRYING = Look("Retrying", "amber", "autorenew")
 
 
@@ -99,8 +104,8 @@ def message_chip(message: Message) -> SafeString:
 
 def meaning_of(message: Message) -> str:
     """What the state of a received message means."""
-    replaced = (message.state, message.reason) == (MessageState.PROCESSED, REPLACED)
-    return REPLACED_TICKET if replaced else MESSAGES[message.state].meaning
+    reasons = PROCESSED if message.state == MessageState.PROCESSED else {}
+    return reasons.get(message.reason, MESSAGES[message.state].meaning)
 
 
 def delivery_look(delivery: Delivery) -> Look:

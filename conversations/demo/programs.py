@@ -64,7 +64,8 @@ def programs(places: Places, passwords: Passwords) -> Programs:
         jira=_sandbox(
             "jira",
             places.jira,
-            f"{places.web}/api",
+            # As the how-to registers it: what Jira tells of an attachment does not say whose it is.
+            f"{places.web}/api?issue.id=${{issue.id}}&issue.key=${{issue.key}}",
             {"SANDBOX_RECEIVER_PASSWORD": passwords.receiver_jira, "SANDBOX_PASSWORD": passwords.jira},
         ),
     )

@@ -17,7 +17,14 @@ from conversations.models.delivery import (
 )
 from conversations.models.golden import GoldenTicket
 from conversations.models.lookup import LookupAnswer
-from conversations.models.message import NEEDS_YOU, Message, MessageBody, MessageQuerySet, MessageState
+from conversations.models.message import (
+    FILE_KEPT,
+    NEEDS_YOU,
+    Message,
+    MessageBody,
+    MessageQuerySet,
+    MessageState,
+)
 from conversations.models.observed import ObservedEntity
 from conversations.models.payload_view import PayloadView
 from conversations.models.replaced import REPLACED, ReplacedTicket
@@ -35,6 +42,7 @@ from conversations.models.statistics import HourlyCount
 
 __all__ = [
     "DELAYS",
+    "FILE_KEPT",
     "NEEDS_YOU",
     "REPLACED",
     "UNDER_WAY",

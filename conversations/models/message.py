@@ -19,6 +19,9 @@ from oneio.models import (
     with_organization,
 )
 
+FILE_KEPT = "file_kept"
+"""Why a file is processed that no rule sends on: it stays with the conversation, for rules to come."""
+
 
 class MessageState(models.TextChoices):
     """What became of a received message."""

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import requests
 
+from conversations.admin.looks import meaning_of
 from conversations.attachments import IncomingFile, take_in
 from conversations.files import FileStore
 from conversations.ingest import Arrival
 from conversations.jobs import file_of
 from conversations.models import Attachment, AttachmentChunk, Delivery, HoldReason, Message
+from conversations.router import route_again
 from endpoints.configs import EndpointConfigs
 from endpoints.http import HttpClient, NetworkPolicy
 from endpoints.models import EndpointGate
@@ -131,6 +133,21 @@ def test_file_of_an_issue_is_fetched_and_handed_on(line: Line, work: Work) -> No
     assert Attachment.objects.get().complete
 
 
+def test_file_that_a_system_told_of_is_read_again_like_any_message(line: Line, work: Work) -> None:
+    join(line)
+    line.incident(SYS_ID)
+    work()
+    attach_in_jira(line)
+    work()
+
+    Message.objects.filter(operation="attach").update(state="held")
+    assert route_again(Message.objects.filter(operation="attach")) > 0
+    work()
+
+    assert not Message.objects.filter(operation="attach", state="held").exists()
+    assert in_servicenow(line) == [("shot.png", CONTENT)]
+
+
 def test_our_own_upload_does_not_come_back(line: Line, work: Work) -> None:
     join(line)
     line.incident(SYS_ID)
@@ -193,7 +210,9 @@ def test_rule_without_attachments_carries_none(line: Line, work: Work) -> None:
     work()
 
     assert in_jira(line) == []
-    assert Message.objects.latest("id").reason == "file_kept"
+    message = Message.objects.latest("id")
+    assert message.reason == "file_kept"
+    assert "kept with the conversation" in meaning_of(message)
 
 
 def test_file_that_is_gone_holds_its_delivery_alone(line: Line, work: Work) -> None:

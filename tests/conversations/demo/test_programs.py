@@ -55,3 +55,11 @@ def test_only_our_side_may_dial_loopback(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert parts.workers.environment["ONEIO_ALLOW_LOOPBACK"] == "1"
     assert parts.web.environment["ONEIO_PUBLIC_URL"] == PLACES.web
+
+
+def test_jira_tells_which_issue_each_event_is_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEIO_STATE_DIR", str(tmp_path))
+
+    registered = programs(PLACES, PASSWORDS).jira.command
+
+    assert f"{PLACES.web}/api?issue.id=${{issue.id}}&issue.key=${{issue.key}}" in registered
