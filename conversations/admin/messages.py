@@ -59,7 +59,7 @@ class MessageAdmin(WorkPage):
             "title": f"Message #{row.pk} {row.number or row.external_id}".strip(),
             "mark": endpoint_mark(row.endpoint),
             "chip": looks.message_chip(row),
-            "meaning": looks.MESSAGES[row.state].meaning,
+            "meaning": looks.meaning_of(row),
             "may_read": readable,
             "may_operate": may(request, Permission.OPERATE, row),
             "deliveries": cards,

@@ -70,7 +70,7 @@ def _event(message: Message, deliveries: list[Delivery], readable: bool) -> dict
         "url": url_of(message),
         "word": _WORDS.get(message.operation, message.operation or "sent a message"),  # type: ignore[call-overload]
         "chip": looks.message_chip(message),
-        "why": "" if deliveries else looks.MESSAGES[message.state].meaning,
+        "why": "" if deliveries else looks.meaning_of(message),
         "changed": _changed(deliveries) if readable else "",
         **said,
     }

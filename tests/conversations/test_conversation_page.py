@@ -10,7 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations.admin.tabs import TABS
-from conversations.models import Conversation, Delivery, DeliveryState, HoldReason, Message, MessageState
+from conversations.models import (
+    FILE_KEPT,
+    Conversation,
+    Delivery,
+    DeliveryState,
+    HoldReason,
+    Message,
+    MessageState,
+)
 from endpoints.canonical import Actor, CanonicalMessage, Comment, EntityKind, Operation, Visibility, to_json
 from tests.factories import (
     make_conversation,
@@ -103,6 +111,18 @@ def test_what_was_not_sent_says_why(state: MessageState, words: str) -> None:
     make_message(conversation.messages.get().endpoint, state=state, conversation=conversation)
 
     assert words in html_of(signed_in(), path_of(conversation))
+
+
+def test_file_that_no_rule_sends_on_says_so() -> None:
+    conversation = make_story()
+    make_message(
+        conversation.messages.get().endpoint,
+        state=MessageState.PROCESSED,
+        reason=FILE_KEPT,
+        conversation=conversation,
+    )
+
+    assert "No rule sends this file on." in html_of(signed_in(), path_of(conversation))
 
 
 def test_held_delivery_offers_its_verbs_to_operators() -> None:
