@@ -53,17 +53,22 @@ def stored(product: Installation, line: FaultLine) -> list[str]:
 def test_routing_lost_in_a_database_crash_is_done_again(product: Installation, network: Background) -> None:
     with product.lazy_disk(), fault_line(product, network) as line:
         line.set_status("suspended")
-        line.post(0, 20, messages=2)
         product.start_workers(ONEIO_PUMPS="1")
-        wait_until(lambda: line.count("true") == 40)
-        product.restart_database()
-        kept = line.count("true")
+        # Any commit that waits for the disk takes the others along: a single crash may come too late.
+        assert any(crash_undoes_routing(product, line, first) for first in range(0, 200, 10))
         line.set_status("active")
         findings = line.settle()
 
-        assert kept < 40
         assert findings.sound, findings
-        assert len(line.target.tickets) == 20
+        assert findings.delivered == len(line.partner.acknowledged)
+
+
+def crash_undoes_routing(product: Installation, line: FaultLine, first: int) -> bool:
+    """Whether the database, crashing as soon as ten more tickets are routed, forgets some of that."""
+    line.post(first, first + 10, messages=2)
+    wait_until(lambda: line.count("true") == 2 * (first + 10))
+    product.restart_database()
+    return line.count("true") < 2 * (first + 10)
 
 
 def test_kill_between_send_and_commit_makes_no_duplicate(product: Installation, network: Background) -> None:
