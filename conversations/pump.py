@@ -46,6 +46,7 @@ from routing.rules import RuleBook
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.01
 DRAIN_SECONDS = 20.0
 CLAIM_AT_MOST = 32
 SEVERAL = 4
@@ -95,6 +96,7 @@ class Pump:
         self.solo_until = self.busy_until = 0.0
         self.solitude_at = time.monotonic() + SOLITUDE_EVERY_SECONDS
         self.renewed_at = time.monotonic()
+        self.patience = LOOK_AGAIN_SECONDS
         self.outlook = queue.Outlook(False, False, None)
         self.released_at = 0.0
         self.bell = Bell(heartbeat.stop_descriptor)
@@ -106,7 +108,9 @@ class Pump:
         while not self.heartbeat.must_end():
             try:
                 worked, called = self._turn(called), False
-                if not worked:
+                if worked:
+                    self.patience = LOOK_AGAIN_SECONDS
+                else:
                     called = self.bell.wait(self._pause())
                 self._gather()
             except (Error, psycopg.Error) as error:
@@ -161,8 +165,13 @@ class Pump:
         return delays.release_due(self.book, self.configs) > 0
 
     def _pause(self) -> float:
+        """Seconds to wait for a bell at most. What another pump has in its hands may leave more when it is
+        done, and nobody rings for that: it is looked at again soon, and then less and less often."""
         due = self.outlook.seconds
-        return min(POLL_SECONDS, max(due, 0.0) if due is not None else POLL_SECONDS)
+        pause = min(POLL_SECONDS, max(due, 0.0) if due is not None else POLL_SECONDS)
+        if self.outlook.messages or self.outlook.lanes:
+            pause, self.patience = min(pause, self.patience), min(POLL_SECONDS, self.patience * 1.25)
+        return pause
 
     def _record(self) -> bool:
         """Record all that has come back. What a dropped connection keeps from it is recorded later: an

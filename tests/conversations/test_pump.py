@@ -418,6 +418,20 @@ def test_pause_ends_when_something_becomes_due(place: Office) -> None:
         assert one._pause() == pump.POLL_SECONDS
 
 
+def test_what_another_pump_has_is_looked_at_again_soon(place: Office) -> None:
+    place.say()
+    place.say()
+    queue.claim_inbox()
+
+    with a_pump() as one:
+        assert not one._turn()
+        pauses = [one._pause() for _ in range(30)]
+
+    assert pauses[0] == pump.LOOK_AGAIN_SECONDS
+    assert pauses == sorted(pauses)  # less and less often
+    assert pauses[-1] == pump.POLL_SECONDS
+
+
 def test_called_pump_takes_a_message_without_looking_around(
     place: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,15 +459,15 @@ def test_results_that_flow_are_gathered(place: Office, monkeypatch: pytest.Monke
     with a_pump() as one:
         one.in_hand[1] = LaneClaim(1, 1, 1, 0)
         one._gather()
-        assert not waits  # one that comes alone waits for nobody
+        assert pump.GATHER_SECONDS not in waits  # one that comes alone waits for nobody
 
         one.busy_until = time.monotonic() + 60
         one._gather()
-        assert len(waits) == 1
+        assert waits.count(pump.GATHER_SECONDS) == 1
 
         one.in_hand.clear()
         one._gather()
-        assert len(waits) == 1  # nothing is under way that could come back
+        assert waits.count(pump.GATHER_SECONDS) == 1  # nothing is under way that could come back
 
 
 def test_database_error_while_routing_is_survived(
