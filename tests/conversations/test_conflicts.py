@@ -1,6 +1,5 @@
 """Both sides changed the same attribute: the mapping decides, a person sees it and may decide otherwise."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from conversations import queue
 from conversations.deliveries import take
 from conversations.models import Conflict, ConflictSide, Conversation, Delivery
 from tests.conversations.desk import BAD_DATA, Office, office
-from tests.conversations.workers import other_worker
+from tests.conversations.workers import other_worker, wait_for_waiting
 from tests.signed_in import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,7 +133,7 @@ def test_choice_locks_the_conversation_before_its_lane(place: Office) -> None:
         whole = Conversation.objects.select_for_update().filter(pk=delivery.conversation_id)
         retention.do(lambda: whole.get())
         taken = person.start(lambda: take(conflict, ConflictSide.THEIRS, None))
-        time.sleep(0.3)
+        wait_for_waiting()
         retention.do(lambda: queue.lock_lanes([delivery.lane_id]))  # a deadlock if it had the lane
         retention.commit()
         assert taken.result(10) is not None

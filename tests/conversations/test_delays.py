@@ -1,6 +1,5 @@
 """Delayed deliveries: what wakes them, which version counts, what keeps its order, what is never lost."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from conversations.tasks import sweep
 from routing import versions
 from routing.models import DelayCondition, Mapping, RoutingRule
 from tests.conversations.desk import TITLE, Office, office
-from tests.conversations.workers import at_once, other_worker
+from tests.conversations.workers import at_once, other_worker, wait_for_waiting
 from tests.factories import make_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -393,8 +392,7 @@ def test_decision_waits_for_whoever_has_a_lane_of_the_conversation(place: Office
         person.begin()
         person.do(lambda: queue.lock_lanes([lane]))
         looked = worker.start(lambda: look(place))
-        time.sleep(0.3)
-        assert not looked.done()
+        wait_for_waiting()
         person.do(lambda: queue.lock_lanes([lane, delayed]))  # a deadlock if it had the second
         person.commit()
         assert looked.result(10) == 1

@@ -15,7 +15,7 @@ from endpoints.models import Endpoint, EndpointGate
 from endpoints.outcomes import Found
 from oneio.wakeup import connect
 from tests.conversations.desk import BAD_DATA, BUSY, LOST, Office, office
-from tests.conversations.workers import PAST, expire_leases, locked, other_worker, take
+from tests.conversations.workers import PAST, expire_leases, locked, other_worker, take, wait_for_waiting
 from tests.factories import make_endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -441,8 +441,7 @@ def test_verb_waits_for_the_worker_that_records(place: Office) -> None:
         with worker.transaction():
             worker.execute("SELECT 1 FROM conversations_lane WHERE id = %s FOR UPDATE", [delivery.lane_id])
             skipped = person.start(lambda: skip([delivery]))
-            with pytest.raises(TimeoutError):
-                skipped.result(0.2)
+            wait_for_waiting()
         assert skipped.result(10) == 0
     deliveries.finish(done, place.configs)
 
@@ -462,8 +461,7 @@ def test_gates_are_told_in_the_order_of_their_ids(place: Office) -> None:
     with other_worker() as worker:
         with locked(gate, [high]):
             finished = worker.start(lambda: deliveries.finish(results, place.configs))
-            with pytest.raises(TimeoutError):
-                finished.result(0.3)  # it waits for the higher one, and holds the lower one already
+            wait_for_waiting()  # for the higher one; it holds the lower one already
             with pytest.raises(Exception, match="could not obtain lock"), locked(f"{gate} NOWAIT", [low]):
                 pass
         finished.result(10)

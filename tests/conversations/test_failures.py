@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from conversations import queue
 from conversations.deliveries import retry
-from conversations.models import Attempt, Delivery, Participant
+from conversations.models import Attempt, Delivery, Lane, Participant
 from endpoints.configs import FRESH_SECONDS
 from endpoints.models import Alert, EndpointGate
+from tests.conversations.workers import PAST
 from tests.conversations.world import Line, publish, states
 from tests.factories import make_endpoint
 
@@ -54,8 +57,9 @@ def test_answer_lost_before_the_create_is_sent_again(line: Line, work: Work) -> 
     work(patience=1.5)
 
     assert states(endpoint=line.jira_endpoint) == ["verifying"]  # Jira's index may lag: not sent again yet
-    Delivery.objects.update(in_doubt_since="2020-01-01T00:00Z")
-    work(patience=2.5)
+    Delivery.objects.update(in_doubt_since=PAST)
+    Lane.objects.filter(due_at__isnull=False).update(due_at=PAST)
+    work()
     assert states(endpoint=line.jira_endpoint) == ["delivered"]
     assert line.issue
 
@@ -75,13 +79,16 @@ def test_server_error_on_an_update_is_tried_again(line: Line, work: Work, status
 
 def test_rate_limit_waits_as_told_and_spends_no_try(line: Line, work: Work) -> None:
     line.join()
-    line.jira.fault(method="POST", path="/issue$", status=429, headers={"Retry-After": "2"}, times=1)
+    line.jira.fault(method="POST", path="/issue$", status=429, headers={"Retry-After": "120"}, times=1)
     line.incident()
 
     work()
     waiting = Delivery.objects.get()
     assert (waiting.state, waiting.tries, waiting.failure) == ("queued", 0, "rate_limited")
-    work(patience=2.5)
+    assert waiting.due_at > queue.database_now() + timedelta(seconds=60)
+    EndpointGate.objects.filter(endpoint=line.jira_endpoint).update(closed_until=PAST)
+    Lane.objects.filter(due_at__isnull=False).update(due_at=PAST)
+    work()
 
     assert states(endpoint=line.jira_endpoint) == ["delivered"]
 

@@ -109,7 +109,7 @@ def test_fifty_messages_ask_once(line: Line, work: Callable[..., None]) -> None:
     asking(line)
     messages = [line.incident(f"{number:032x}", u_mail=BETH) for number in range(50)]
 
-    work(1.5, 40)
+    work(1.5)
 
     [fault] = line.servicenow.call("GET", "/_sandbox/faults")
     snapshots = [delivery.content.snapshot for delivery in records()]
@@ -241,7 +241,7 @@ def test_flow_goes_on_when_the_asking_process_is_killed(line: Line, work: Callab
     message = line.incident("a" * 32, u_mail=BETH)
     child = asks_elsewhere()
     try:
-        wait_until(lambda: line.servicenow.call("GET", "/_sandbox/faults")[0]["times"] == 0, 10)
+        wait_until(lambda: line.servicenow.call("GET", "/_sandbox/faults")[0]["times"] == 0)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -251,7 +251,7 @@ def test_flow_goes_on_when_the_asking_process_is_killed(line: Line, work: Callab
     assert state_of(message) == "routed"
     assert "lookup caller: no answer in 2 s" in problem_of(message)
 
-    wait_until(lambda: LookupAnswer.objects.filter(asked_until__lte=Now()).exists(), 10)
+    wait_until(lambda: LookupAnswer.objects.filter(asked_until__lte=Now()).exists())
     line.incident("b" * 32, u_mail=BETH)
     work(1.5)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection
 
 from conversations import deliveries, pump, queue, router, tokens
+from conversations.deliveries import results
 from conversations.models import Attempt, Delivery, Lane, Message
 from conversations.pump import Bell, Pump
 from conversations.queue import LaneClaim
@@ -68,19 +70,13 @@ def a_pump() -> Iterator[Pump]:
 
 
 @contextmanager
-def running(ended: list[float] | None = None) -> Iterator[None]:
+def running() -> Iterator[None]:
     """A pump at work in a thread with its own connections, until told to stop."""
     heartbeat = PumpHeartbeat.objects.create(id=uuid4(), cluster=runtime.cluster_id)
-
-    def work() -> None:
-        pump.run(str(heartbeat.pk))
-        if ended is not None:
-            ended.append(time.monotonic())
-
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=pump.run, args=(str(heartbeat.pk),))
     thread.start()
     yield
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -283,15 +279,18 @@ def test_constraint_that_strikes_while_claiming_stops_no_other(
 def test_stop_waits_for_requests_under_way(
     place: Office, stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = threading.Event()
-    work_then(place, monkeypatch, lambda: (asked.set(), time.sleep(0.6)))
+    asked, stopping, answer = threading.Event(), threading.Event(), threading.Event()
+    work_then(place, monkeypatch, lambda: (asked.set(), answer.wait(PATIENCE)))
+    drain = Pump._drain
+    monkeypatch.setattr(Pump, "_drain", lambda one: (stopping.set(), drain(one)))
     place.say("a")
 
     with running():
-        assert asked.wait(10)
-        time.sleep(0.1)  # the pump waits by now
-        place.say("b")
+        assert asked.wait(PATIENCE)
         stop()
+        assert stopping.wait(PATIENCE)
+        place.say("b")
+        answer.set()
 
     assert delivered(1)
     assert Message.objects.filter(state="received").count() == 1  # nothing more was begun
@@ -301,44 +300,45 @@ def test_stop_does_not_wait_for_ever(
     place: Office, stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pump, "DRAIN_SECONDS", 0.3)
-    asked, answer, ended = threading.Event(), threading.Event(), list[float]()
-    work_then(place, monkeypatch, lambda: (asked.set(), answer.wait(10)))
+    asked, answer = threading.Event(), threading.Event()
+    work_then(place, monkeypatch, lambda: (asked.set(), answer.wait(3 * PATIENCE)))
     place.say()
 
-    with running(ended):
-        assert asked.wait(10)
-        said = time.monotonic()
+    with running():
+        assert asked.wait(PATIENCE)
         stop()
-        wait_for(lambda: bool(ended))
-        answer.set()
+    answer.set()
 
-    assert ended[0] - said < 3
     assert Delivery.objects.get().state == "sending"  # whoever comes next looks it up
 
 
-def test_idle_pump_stops_at_once(place: Office, stop: Callable[[], None]) -> None:
-    ended: list[float] = []
-    with running(ended):
+def test_idle_pump_stops_at_once(
+    place: Office, stop: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "POLL_SECONDS", 3 * PATIENCE)
+
+    with running():
         wait_for(lambda: PumpHeartbeat.objects.filter(pid__gt=0).exists())
-        said = time.monotonic()
         stop()
 
-    assert ended[0] - said < 1
+    assert not PumpHeartbeat.objects.exists()
 
 
 def test_leases_are_renewed_while_a_request_lasts(
     place: Office, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.LEASE_SECONDS = 1
-    answer = threading.Event()
-    work_then(place, monkeypatch, lambda: answer.wait(10))
-    place.first()
+    asked, answer = threading.Event(), threading.Event()
+    work_then(place, monkeypatch, lambda: (asked.set(), answer.wait(PATIENCE)))
+    lane = place.first().lane
 
     with a_pump() as one:
-        end = time.monotonic() + 1.6
-        while time.monotonic() < end:
-            one._turn()
-            time.sleep(0.02)
+        turn_until(one, asked.is_set)
+        lane.refresh_from_db()
+        before = lane.lease_until
+        one.renewed_at -= settings.LEASE_SECONDS / 4
+        one._turn()
+        lane.refresh_from_db()
+        assert lane.lease_until > before
         answer.set()
         turn_until(one, delivered)
 
@@ -395,7 +395,8 @@ def test_endpoints_that_hang_leave_threads_to_others(place: Office, settings: An
         assert one._left_out() == [0, 1, 2, 3]
 
 
-def test_failed_request_waits_without_stopping_others(place: Office) -> None:
+def test_failed_request_waits_without_stopping_others(place: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_jitter", lambda _: 2 * PATIENCE)
     place.desk.answers.append(BUSY)
     for ticket in "ab":
         place.first(ticket=ticket)
@@ -406,13 +407,14 @@ def test_failed_request_waits_without_stopping_others(place: Office) -> None:
     assert Delivery.objects.filter(state="queued", tries=1).count() == 1
 
 
-def test_pause_ends_when_something_becomes_due(place: Office) -> None:
+def test_pause_ends_when_something_becomes_due(place: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "POLL_SECONDS", 2 * PATIENCE)
     place.first()
-    Lane.objects.update(due_at=queue.database_now() + timedelta(seconds=0.3))
+    Lane.objects.update(due_at=queue.database_now() + timedelta(seconds=PATIENCE))
 
     with a_pump() as one:
         one.outlook = queue.outlook()
-        assert 0 < one._pause() <= 0.3
+        assert 0 < one._pause() <= PATIENCE
         Lane.objects.update(due_at=None)
         one.outlook = queue.outlook()
         assert one._pause() == pump.POLL_SECONDS
@@ -455,7 +457,8 @@ def test_called_pump_sees_what_else_is_due(place: Office) -> None:
 
 def test_results_that_flow_are_gathered(place: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
+    still = SimpleNamespace(sleep=waits.append, monotonic=time.monotonic)
+    monkeypatch.setattr(pump, "time", still)  # only the pump's: other threads sleep as ever
     with a_pump() as one:
         one.in_hand[1] = LaneClaim(1, 1, 1, 0)
         one._gather()

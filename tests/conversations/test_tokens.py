@@ -3,7 +3,6 @@
 import json
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -27,7 +26,7 @@ from oneio import runtime
 from oneio.heartbeat import Heartbeat
 from oneio.models import PumpHeartbeat
 from tests.conversations.desk import Office, office
-from tests.conversations.workers import PAST, other_worker
+from tests.conversations.workers import PAST, other_worker, wait_for_waiting
 from tests.conversations.world import Remote, publish, system
 from tests.factories import make_endpoint, make_message
 from tests.patience import wait_for
@@ -304,7 +303,7 @@ def test_claim_that_needs_a_token_elsewhere_holds_no_second_gate(oauth: Oauth) -
         other.begin()
         other.do(lambda: gate.get(pk=source))
         claimed = worker.start(lambda: claiming._claim_turn(1, []))
-        time.sleep(0.3)
+        wait_for_waiting()
         other.do(lambda: gate.get(pk=target))  # a deadlock if the claim still had it
         other.commit()
         _, [job] = claimed.result(10)

@@ -14,8 +14,10 @@ from django.db import connection, transaction
 from conversations import jobs, queue
 from conversations.models import Lane
 from endpoints.configs import EndpointConfigs
+from oneio.statements import one
 from oneio.wakeup import connect
 from routing.rules import RuleBook
+from tests.patience import PATIENCE, wait_for
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
@@ -49,7 +51,7 @@ class OtherWorker:
 
     def do(self, work: Callable[[], T]) -> T:
         """Do `work` there and wait for it."""
-        return self.start(work).result(20)
+        return self.start(work).result(PATIENCE)
 
     def begin(self) -> None:
         """Open a transaction that stays open."""
@@ -67,7 +69,7 @@ def other_worker() -> Iterator[OtherWorker]:
         try:
             yield OtherWorker(thread)
         finally:
-            thread.submit(lambda: connection.close()).result(20)  # this thread's own
+            thread.submit(lambda: connection.close()).result(PATIENCE)  # this thread's own
 
 
 def expire_leases() -> None:
@@ -83,6 +85,15 @@ def take(endpoint_id: int, limit: int = 10) -> list[jobs.Job]:
         assert turn is not None
         endpoint = EndpointConfigs().get(endpoint_id)
         return jobs.prepare(turn.lanes, endpoint, RuleBook().of(endpoint.environment_id))
+
+
+def wait_for_waiting() -> None:
+    """Until another connection waits for a lock."""
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database())"
+    )
+    wait_for(lambda: one(waiting) == (True,))
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from routing.models import (
 )
 from tests.endpoints.sandbox.conftest import Receiver
 from tests.factories import make_endpoint, make_entity_type, make_environment, make_message, make_rule
+from tests.patience import PATIENCE
 
 
 def publish(
@@ -205,16 +206,18 @@ class Line:
 
 @contextmanager
 def pumping() -> Iterator[Callable[..., None]]:
-    """A pump in this process; call it to work until nothing is due within `patience` seconds."""
+    """A pump in this process; call it to work until a look begun `patience` seconds after the last work
+    finds nothing due."""
     runtime.stop_descriptor = None
     pump = Pump(Heartbeat(str(uuid4())))
 
-    def work(patience: float = 0.3, limit: float = 20.0) -> None:
-        end, idle_since = time.monotonic() + limit, time.monotonic()
-        while time.monotonic() < end and time.monotonic() - idle_since < patience:
-            if pump._turn() or pump.in_hand or pump.fetching:
-                idle_since = time.monotonic()
+    def work(patience: float = 0.3, limit: float = PATIENCE) -> None:
+        looked_at = worked_at = began = time.monotonic()
+        while looked_at - worked_at < patience and looked_at - began < limit:
             time.sleep(0.002)
+            looked_at = time.monotonic()
+            if pump._turn() or pump.in_hand or pump.fetching or pump.asker.under_way.total():
+                worked_at = time.monotonic()
 
     try:
         yield work

@@ -13,6 +13,7 @@ from oneio import runtime
 from oneio.heartbeat import Heartbeat
 from oneio.models import PumpHeartbeat
 from tests.conversations.workers import PAST
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -94,12 +95,12 @@ def test_pump_ends_when_its_parent_is_gone() -> None:
         if os.fork() == 0:
             beating = Heartbeat(str(uuid4()))
             os.write(writer, b"0" if not beating.must_end() else b"1")
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + PATIENCE
             while not beating.must_end() and time.monotonic() < deadline:
                 time.sleep(0.01)
             os.write(writer, b"1" if beating.must_end() else b"0")
             os._exit(0)
-        time.sleep(20)
+        time.sleep(2 * PATIENCE)
     assert os.read(reader, 1) == b"0"
 
     os.kill(parent, signal.SIGKILL)

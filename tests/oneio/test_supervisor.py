@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,19 @@ from django_q.models import OrmQ
 
 from conversations.models import Attempt, Delivery, Message
 from oneio import runtime, supervisor
-from oneio.broker import DEAD_AFTER
 from oneio.models import PumpHeartbeat
 from oneio.supervisor import STALLED_AFTER_SECONDS, Supervisor
 from oneio.wakeup import connect
 from tests.conversations import conftest as engine
 from tests.conversations.world import Line
-from tests.patience import wait_for
+from tests.patience import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PUMPS = 2
 STOP_SECONDS = 8
 """Shorter than in real life, so that tests of a stop that hangs are, too."""
+HANGS_SECONDS = 40
+"""Longer than workers wait for a request when they stop."""
 line = engine.line
 LAUNCH = """
 import os
@@ -65,7 +67,7 @@ class Workers:
             "TEST_STOP_SECONDS": str(stop_seconds),
             "ONEIO_PUMPS": str(PUMPS),
             "ONEIO_HTTP_THREADS": "4",
-            "ONEIO_LEASE_SECONDS": "2",
+            "ONEIO_LEASE_SECONDS": "6",
             "ONEIO_ALLOW_LOOPBACK": "1",
         }
         with log.open("w") as output:
@@ -84,30 +86,37 @@ class Workers:
         [sentinel] = self.supervisor.children()
         return sentinel
 
-    def wait_until_all_pump(self, without: set[int] = frozenset()) -> float:  # type: ignore[assignment]
-        return wait_for(lambda: len(beating() - without) == PUMPS)
+    def wait_until_all_pump(self, without: set[int] = frozenset()) -> None:  # type: ignore[assignment]
+        wait_for(lambda: len(beating() - without) == PUMPS)
 
     def terminate(self) -> float:
         """SIGTERM; the seconds until it has ended."""
         started = time.monotonic()
         self.process.terminate()
-        self.process.wait(40)
+        self.process.wait(2 * PATIENCE)
         return time.monotonic() - started
 
     def kill_all(self) -> None:
         for one in [*self.cluster, self.supervisor] if self.process.poll() is None else []:
             one.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
 
-@pytest.fixture
-def workers(transactional_db: None, tmp_path: Path) -> Iterator[Workers]:
-    started = Workers(tmp_path / "workers.log")
+@contextmanager
+def at_work(log: Path, stop_seconds: float = STOP_SECONDS) -> Iterator[Workers]:
+    """Workers whose pumps beat; killed in the end."""
+    started = Workers(log, stop_seconds)
     try:
         started.wait_until_all_pump()
         yield started
     finally:
         started.kill_all()
+
+
+@pytest.fixture
+def workers(transactional_db: None, tmp_path: Path) -> Iterator[Workers]:
+    with at_work(tmp_path / "workers.log") as started:
+        yield started
 
 
 def delivered() -> bool:
@@ -120,12 +129,12 @@ def asked(line: Line) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_pump_is_replaced_within_15_seconds(workers: Workers) -> None:
+def test_killed_pump_is_replaced_alone(workers: Workers) -> None:
     sentinel, before = workers.sentinel, beating()
 
     os.kill(min(before), signal.SIGKILL)
 
-    assert wait_for(lambda: len(beating() - {min(before)}) == PUMPS) < 15
+    workers.wait_until_all_pump(without={min(before)})
     assert workers.sentinel == sentinel  # nobody else was disturbed
 
 
@@ -134,8 +143,10 @@ def test_pump_that_died_is_replaced_before_its_beat_is_missed(workers: Workers) 
     victim = min(beating())
 
     os.kill(victim, signal.SIGKILL)
+    # As if it had just beaten, for as long as the test may last.
+    PumpHeartbeat.objects.filter(pid=victim).update(beat_at=timezone.now() + timedelta(hours=1))
 
-    assert wait_for(lambda: victim not in beating()) < DEAD_AFTER.total_seconds() * 0.7
+    wait_for(lambda: victim not in beating())
 
 
 def test_pump_whose_process_lives_is_left_alone() -> None:
@@ -157,7 +168,7 @@ def test_killed_sentinel_takes_its_group_along(workers: Workers) -> None:
 
     workers.sentinel.kill()
 
-    assert wait_for(lambda: not alive(group)) < 5
+    wait_for(lambda: not alive(group))
     workers.wait_until_all_pump(without=before)
     assert workers.process.poll() is None
 
@@ -167,20 +178,21 @@ def test_killed_supervisor_leaves_no_process_behind(workers: Workers) -> None:
     group = workers.cluster
 
     workers.process.kill()
-    workers.process.wait(5)
+    workers.process.wait(PATIENCE)
 
-    assert wait_for(lambda: not alive(group)) < 5
+    wait_for(lambda: not alive(group))
 
 
 @pytest.mark.slow
-def test_idle_workers_stop_long_before_they_must(workers: Workers) -> None:
-    group = workers.cluster
+def test_idle_workers_stop_long_before_they_must(transactional_db: None, tmp_path: Path) -> None:
+    with at_work(tmp_path / "workers.log", stop_seconds=2 * PATIENCE) as workers:
+        group = workers.cluster
 
-    assert workers.terminate() < STOP_SECONDS / 2
+        assert workers.terminate() < PATIENCE
 
-    assert workers.process.returncode == 0
-    assert alive(group) == []
-    assert not PumpHeartbeat.objects.exists()
+        assert workers.process.returncode == 0
+        assert alive(group) == []
+        assert not PumpHeartbeat.objects.exists()
 
 
 @pytest.mark.slow
@@ -190,7 +202,7 @@ def test_stop_waits_for_requests_under_way(workers: Workers, line: Line) -> None
     line.incident()
     wait_for(lambda: asked(line))
 
-    assert 1.5 < workers.terminate() < STOP_SECONDS
+    workers.terminate()
 
     assert delivered()
     assert Attempt.objects.filter(delivery__endpoint__kind="jira").count() == 1
@@ -199,24 +211,23 @@ def test_stop_waits_for_requests_under_way(workers: Workers, line: Line) -> None
 @pytest.mark.slow
 def test_stop_with_a_request_that_hangs_loses_nothing(tmp_path: Path, line: Line) -> None:
     line.join()
-    line.jira.fault(method="POST", path="/issue$", delay=24, times=1)
+    line.jira.fault(method="POST", path="/issue$", delay=HANGS_SECONDS, times=1)
     line.incident()
-    stopped = Workers(tmp_path / "first.log", supervisor.STOP_SECONDS)
-    wait_for(lambda: asked(line))
 
-    assert supervisor.STOP_SECONDS - 5 < stopped.terminate() < 25
-    again = Workers(tmp_path / "second.log")
-    try:
-        wait_for(delivered)
-    finally:
-        again.kill_all()
+    with at_work(tmp_path / "first.log", supervisor.STOP_SECONDS) as stopped:
+        wait_for(lambda: asked(line))
+        stopped.terminate()
+    assert not line.jira.records("issue")
+
+    with at_work(tmp_path / "second.log"):
+        wait_for(delivered, 2 * PATIENCE)
     assert line.issue["fields"]["summary"] == "Core switch drops uplink"
 
 
 @pytest.mark.slow
 def test_work_of_a_killed_pump_is_done_once(workers: Workers, line: Line) -> None:
     line.join()
-    line.jira.fault(method="POST", path="/issue$", delay=1, times=1)
+    line.jira.fault(method="POST", path="/issue$", delay=5, times=1)
     line.incident()
     wait_for(lambda: asked(line))
 
@@ -225,7 +236,8 @@ def test_work_of_a_killed_pump_is_done_once(workers: Workers, line: Line) -> Non
 
     wait_for(delivered)
     assert line.issue["fields"]["summary"] == "Core switch drops uplink"
-    assert Attempt.objects.filter(code="worker_died").count() == 1
+    sent = Attempt.objects.filter(delivery__endpoint__kind="jira", purpose="send")
+    assert [attempt.code for attempt in sent] == ["worker_died"]
 
 
 @pytest.mark.slow
@@ -241,16 +253,14 @@ def test_emptied_task_queue_loses_no_work(workers: Workers, line: Line) -> None:
 
 
 @pytest.mark.slow
-def test_killed_idle_workers_cost_a_minute_at_most(workers: Workers, line: Line) -> None:
+def test_killed_idle_workers_only_delay(workers: Workers, line: Line) -> None:
     line.join()
     for worker in workers.sentinel.children():
         worker.kill()
-    killed = time.monotonic()
 
     line.incident()
 
-    wait_for(delivered, 70)
-    assert time.monotonic() - killed < 60
+    wait_for(delivered, STALLED_AFTER_SECONDS + PATIENCE)
 
 
 @pytest.mark.slow
@@ -262,7 +272,7 @@ def test_killed_idle_worker_cannot_hang_the_stop(workers: Workers) -> None:
     time.sleep(1)
     group = workers.cluster
 
-    assert workers.terminate() < STOP_SECONDS + 5
+    assert workers.terminate() < STOP_SECONDS + PATIENCE
     assert alive(group) == []
 
 
@@ -276,9 +286,9 @@ def test_stop_that_hangs_ends_without_a_supervisor_too(workers: Workers) -> None
     time.sleep(1)
 
     workers.process.kill()
-    workers.process.wait(5)
+    workers.process.wait(PATIENCE)
 
-    assert wait_for(lambda: not alive(group)) < STOP_SECONDS + 5
+    wait_for(lambda: not alive(group), STOP_SECONDS + PATIENCE)
 
 
 def test_too_few_pumps_for_too_long_is_a_stall(settings: Any) -> None:

@@ -12,6 +12,7 @@ from conversations.replay.work import work
 from endpoints import gates
 from endpoints.models import Endpoint, EndpointGate
 from tests.conversations.world import Line
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -30,7 +31,7 @@ def received(line: Line, work_until_idle: Callable[..., None]) -> Message:
 
 def make_plan(message: Message) -> Replay:
     replay = lifecycle.create(message.environment, [message.pk], lifecycle.Choice(data="now"), None)
-    work(5.0)
+    work(PATIENCE)
     replay.refresh_from_db()
     return replay
 
@@ -48,7 +49,7 @@ def test_ticket_is_sent_as_it_is_now(line: Line, work_until_idle: Callable[..., 
     assert (replay.state, item.finding) == (ReplayState.PLANNED, ReplayFinding.SEND)
     assert item.contents["changes"][0]["ours"] == "Uplink up"
     lifecycle.start(replay, Wishes(), None)
-    work(5.0)
+    work(PATIENCE)
     work_until_idle()
     assert line.issue["fields"]["summary"] == "Uplink up"
 
