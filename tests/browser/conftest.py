@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from shutil import which
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.patience import PATIENCE
 from tests.signed_in import make_user
 
+expect.set_options(timeout=PATIENCE * 1000)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -37,7 +39,7 @@ def context(browser: Browser, live_server, theme: str) -> Iterator[BrowserContex
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, color_scheme=theme, base_url=live_server.url
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE * 1000)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     yield context

@@ -42,7 +42,7 @@ def product() -> Iterator[Product]:
         yield _ready(running, said)
     finally:
         running.send_signal(signal.SIGINT)
-        running.wait(60)
+        running.wait(READY_SECONDS)
         EmbeddedPostgres(folder).remove()
         shutil.rmtree(folder)
 

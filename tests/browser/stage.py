@@ -47,7 +47,7 @@ from oneio.models import Environment, EnvironmentKind  # noqa: E402
 from routing import versions  # noqa: E402
 from routing.models import Condition, Mapping, RoutingRule, TranslationTable, UnmappedPolicy  # noqa: E402
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 PEOPLE = {"mia": "viewer", "omar": "operator", "ines": "integrator"}
 GAP = (
     "Order system answers with error 503",

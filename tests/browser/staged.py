@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from oneio.state import CHECKOUT
 from tests.journey.installation import PLACE, Installation, installation
+from tests.patience import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ class Staged:
 
     def stranger(self, browser: Browser, **options: object) -> BrowserContext:
         """A window in which nobody is signed in."""
-        return browser.new_context(base_url=self.url, timezone_id="Europe/Helsinki", **options)
+        context = browser.new_context(base_url=self.url, timezone_id="Europe/Helsinki", **options)
+        context.set_default_timeout(PATIENCE * 1000)
+        return context
 
     def window(self, browser: Browser, **options: object) -> BrowserContext:
         """A window in which the administrator is signed in and Production is chosen."""
@@ -35,7 +38,8 @@ class Staged:
         page.goto("/admin/login/")
         page.fill("#id_username", "admin")
         page.fill("#id_password", self.password)
-        page.click("[type=submit]")
+        with page.expect_navigation():
+            page.click("[type=submit]")
         with page.expect_navigation():
             page.get_by_role("button", name="Production", exact=True).click()
         page.close()

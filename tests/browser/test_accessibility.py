@@ -33,6 +33,11 @@ FOCUSED = """() => {
   // After the last control the browser's own come, and then the page again.
   return [one.tagName + " " + one.outerHTML.slice(0, 120), marked || one === document.body];
 }"""
+AT_REST = """async () => {
+  await document.fonts.ready;
+  const ends = (motion) => Number.isFinite(motion.effect.getComputedTiming().endTime);
+  await Promise.allSettled(document.getAnimations().filter(ends).map((motion) => motion.finished));
+}"""
 BROKEN = """<main><h1>One</h1><p style="color:#aaa">pale</p>
 <img src="data:,"><input><button></button></main>"""
 ON_PHONE = ("messages", "conversation")
@@ -161,7 +166,6 @@ def test_phone_can_be_used_by_everybody(browser: Browser, desk: Staged, theme: s
 
 def test_what_opens_later_can_be_used_by_everybody(browser: Browser, desk: Staged, theme: str):
     page = desk.window(browser, viewport=DESK, color_scheme=theme, reduced_motion="reduce").new_page()
-    page.set_default_timeout(15_000)
 
     faults = [(name, found) for name, opens in OPENED if (found := faults_at(page, desk.pages[name], opens))]
 
@@ -175,7 +179,8 @@ def test_everybody_can_sign_in(browser: Browser, desk: Staged, theme: str):
     faults = faults_at(page, LOGIN["login"])
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in").click()
     faults += faults_of(page)
 
     page.context.close()
@@ -189,6 +194,7 @@ def faults_at(page: Page, address: str, opens: Callable[[Page], None] | None = N
     if opens is not None:
         opens(page)
         page.wait_for_timeout(400)
+    page.evaluate(AT_REST)
     return faults_of(page)
 
 

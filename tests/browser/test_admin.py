@@ -8,6 +8,7 @@ from endpoints import receiver_logins
 from endpoints.models import Endpoint
 from routing.models import RoutingRule
 from tests.factories import make_delivery, make_endpoint, make_environment, make_message
+from tests.patience import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -157,4 +158,4 @@ def test_copy_button_copies(page: Page):
     page.goto(f"/admin/conversations/message/{delivery.message_id}/change/")
     page.get_by_role("button", name=re.compile("^Copy")).first.click()
 
-    assert page.evaluate("navigator.clipboard.readText()") == delivery.message.response_id
+    wait_for(lambda: page.evaluate("navigator.clipboard.readText()") == delivery.message.response_id)

@@ -13,6 +13,7 @@ from endpoints.http import HttpClient
 from endpoints.network import NetworkPolicy
 from tests.browser.product import Product, product
 from tests.conversations.world import Remote, system
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 INCIDENT = {"assignment_group": "Vendor Support", "person": CALLER}
@@ -51,19 +52,19 @@ class Person:
         self.page.goto("/admin/")
         self.page.fill("#id_username", "admin")
         self.page.fill("#id_password", password)
-        self.page.click("[type=submit]")
-        self.page.wait_for_url("**/admin/")
+        with self.page.expect_navigation():
+            self.page.click("[type=submit]")
 
     def add_company(self) -> None:
         """Its organization, and the environment to try things out in."""
         self.page.goto("/admin/oneio/organization/add/")
         self.page.fill("#id_name", "Example Ltd")
         self.page.fill("#id_slug", "example")
-        self.press("Save")
+        self.submit("Save")
         self.page.goto("/admin/oneio/environment/add/")
         self.page.select_option("#id_organization", label="Example Ltd")
         self.page.select_option("#id_kind", "qa")
-        self.press("Save")
+        self.submit("Save")
 
     def connect(self, label: str, remote: Remote, **fields: str) -> None:
         """Add an endpoint, give the system its receiver address and password, and test both ways."""
@@ -78,7 +79,7 @@ class Person:
         self.press("Generate password")
         password = page.locator("#new-receiver_password code").inner_text()
         page.fill("#receiver_password-username", label.lower())
-        self.press("Save and continue editing")
+        self.submit("Save and continue editing")
         page.get_by_role("button", name="Test credentials").click()
         expect(page.get_by_text("accepted our credentials")).to_be_visible()
         self.tell(remote, label.lower(), password)
@@ -95,12 +96,12 @@ class Person:
         page.goto("/admin/routing/translationtable/add/")
         page.fill("#id_name", "Priorities")
         page.select_option("#id_environment", label="Example Ltd QA")
-        self.press("Save")
+        self.submit("Save")
         page.goto("/admin/routing/routingrule/add/")
         page.fill("#id_name", "Incident to Jira")
         page.locator("#id_source").select_option(label="ServiceNow – incident (Example Ltd QA)")
         page.locator("#id_target").select_option(label="Jira – incident (Example Ltd QA)")
-        self.press("Save draft")
+        self.submit("Save draft")
         self.map("title")
         self.map("priority")
         page.get_by_label("How").last.select_option("translate")
@@ -125,6 +126,12 @@ class Person:
         page.get_by_label("What comes in").last.fill(before)
         page.get_by_label("What goes out").last.fill(after)
         self.press("Save table")
+        expect(page.get_by_role("button", name="Save table")).to_be_hidden()
+
+    def submit(self, button: str) -> None:
+        """Press that button of a form and wait for the page that comes then."""
+        with self.page.expect_navigation():
+            self.press(button)
 
     def press(self, button: str) -> None:
         """The button of that name."""
@@ -135,12 +142,10 @@ class Person:
 def person(browser: Browser, installed: Product) -> Iterator[Person]:
     """At a window of their own; a script error in any page fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=installed.url)
-    context.set_default_timeout(15_000)
-    expect.set_options(timeout=15_000)
+    context.set_default_timeout(PATIENCE * 1000)
     errors: list[str] = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     yield Person(context.new_page())
-    expect.set_options(timeout=None)
     context.close()
     assert not errors
 

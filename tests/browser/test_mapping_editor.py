@@ -63,9 +63,10 @@ def test_focus_stays_while_results_arrive(page: Page):
     add(page, "title")
 
     page.get_by_label("To", exact=True).focus()
-    page.keyboard.type("x", delay=30)
-    page.wait_for_timeout(800)
-    page.keyboard.type("y", delay=30)
+    with page.expect_response("**/preview/"):
+        page.keyboard.type("x")
+    page.wait_for_timeout(200)
+    page.keyboard.type("y")
 
     expect(page.get_by_label("To", exact=True)).to_be_focused()
     expect(page.get_by_label("To", exact=True)).to_have_value("titlexy")
@@ -156,6 +157,7 @@ def test_table_is_pasted_from_a_spreadsheet(page: Page):
     page.get_by_label("What comes in").first.focus()
     page.evaluate(PASTE, "1 - Critical\tHighest\n2 - High\tHigh")
     page.get_by_role("button", name="Save table").click()
+    expect(page.get_by_role("button", name="Save table")).to_be_hidden()
 
     expect(page.get_by_role("cell", name="Highest", exact=True)).to_be_visible()
     assert TranslationTable.objects.get(name="Priorities").rows.count() == 2

@@ -21,6 +21,8 @@ from tests.endpoints.wire import OK, Wire, answering, serve
 from tests.patience import PATIENCE, comes_to_an_end
 
 LOCAL = NetworkPolicy(allow_loopback=True)
+DRIPPED_SECONDS = 2.0
+"""Within them the slowest machine has sent a request, and an answer that drips for ever has begun."""
 
 
 @pytest.fixture
@@ -195,7 +197,7 @@ def test_next_address_is_tried_when_one_refuses() -> None:
 def test_closed_network_is_never_dialled(host: str) -> None:
     client = HttpClient(NetworkPolicy())
 
-    failure = failure_of(client, get(f"http://{host}/", connect_timeout=2))
+    failure = failure_of(client, get(f"http://{host}/", connect_timeout=PATIENCE))
 
     assert (failure.phase, failure.reason) == (Phase.CONNECT, "blocked_address")
 
@@ -281,14 +283,14 @@ def test_slow_drip_meets_wall_clock_deadline(client: HttpClient, start: bytes) -
             connection.sendall(b"x")
 
     with serve(script) as wire, comes_to_an_end():
-        failure = failure_of(client, get(wire.url(), read_timeout=5, deadline=0.5))
+        failure = failure_of(client, get(wire.url(), read_timeout=PATIENCE, deadline=DRIPPED_SECONDS))
 
     assert (failure.phase, failure.reason) == (Phase.RECEIVE, "deadline")
 
 
 def test_stuck_upload_is_partly_sent(client: HttpClient) -> None:
     release = threading.Event()
-    with serve(lambda wire, connection, number: release.wait(5) and None) as wire:
+    with serve(lambda wire, connection, number: release.wait(PATIENCE) and None) as wire:
         request = HttpRequest("POST", wire.url(), body=b"x" * 30_000_000, read_timeout=0.3)
 
         failure = failure_of(client, request)
@@ -341,7 +343,7 @@ def test_idle_connection_closed_by_server_is_replaced(client: HttpClient) -> Non
 
     with serve(script) as wire:
         client.send(get(wire.url()))
-        time.sleep(0.1)
+        wire.wait_for_end()
 
         answer = client.send(HttpRequest("POST", wire.url(), json={}))
 
@@ -376,7 +378,7 @@ def test_kept_connection_refusing_first_byte_is_not_sent(
     monkeypatch.setattr(transport.Connection, "is_connected", True)
     with serve(script) as wire:
         client.send(get(wire.url()))
-        time.sleep(0.1)
+        wire.wait_for_end()
 
         failure = failure_of(client, HttpRequest("POST", wire.url(), json={}))
 
@@ -385,11 +387,11 @@ def test_kept_connection_refusing_first_byte_is_not_sent(
 
 
 def test_long_idle_connection_is_not_reused(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "MAX_IDLE", 0.1)
     with serve(answering(OK)) as wire:
         client.send(get(wire.url()))
-        time.sleep(0.2)
+        monkeypatch.setattr(transport, "MAX_IDLE", 0)
         client.send(get(wire.url()))
+        monkeypatch.setattr(transport, "MAX_IDLE", PATIENCE)
         client.send(get(wire.url()))
         client.close()
 
@@ -545,7 +547,7 @@ def test_silence_and_drip_are_timed_over_tls_too(certificate: Any, tls: ssl.SSLC
 
     client = HttpClient(NetworkPolicy(allow_loopback=True, ca_file=str(certificate.cert)))
     with serve(script, tls if scheme == "https" else None) as wire:
-        failure = failure_of(client, get(wire.url(scheme=scheme), deadline=0.5))
+        failure = failure_of(client, get(wire.url(scheme=scheme), deadline=DRIPPED_SECONDS))
 
     assert (failure.phase, failure.reason) == (Phase.RECEIVE, "deadline")
 

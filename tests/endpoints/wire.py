@@ -39,6 +39,10 @@ class Wire:
         self.requests.append(data)
         return data
 
+    def wait_for_end(self, number: int = 0) -> None:
+        """Until the script of that connection has ended and the connection is closed."""
+        self._threads[number + 1].join()
+
     def stop(self) -> None:
         """Close every socket and wait for every thread."""
         self._listener.shutdown(socket.SHUT_RDWR)

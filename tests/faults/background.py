@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-CALL_SECONDS = 30.0
+CALL_SECONDS = 60.0
 
 
 class Background:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults.history import Findings
 from tests.faults.installation import wait_until
-from tests.faults.line import FaultLine
+from tests.faults.line import SETTLE_SECONDS, FaultLine
 from tests.faults.proxy import Fault
 from tests.faults.systems import ACCESS
 
@@ -89,7 +89,7 @@ def drop_answers(
         line.post(number, number + 1)
         wait_until(lambda number=number: line.is_delivered(number))  # type: ignore[misc]
         watch(last)
-    findings = line.settle(60 + 2 * case.index_lag)
+    findings = line.settle(SETTLE_SECONDS + 2 * case.index_lag)
     return Dropped(
         case,
         times,

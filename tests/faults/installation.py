@@ -23,11 +23,13 @@ from oneio import serving, state
 from oneio.embedded_postgres import EmbeddedPostgres
 from oneio.processes import Session
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 POLL_SECONDS = 0.1
 STOP_SECONDS = 30.0
 WEB_STOP_SECONDS = 12.0
 SHIFTED = Path(__file__).parent / "shifted"
+UNHURRIED = {"ONEIO_LEASE_SECONDS": "30"}
+"""For workers of which none is to be taken for dead, however long the machine makes them stand still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,7 @@ def _environment(folder: Path) -> dict[str, str]:
             "ONEIO_ALLOW_LOOPBACK": "1",
             "ONEIO_PUMPS": "4",
             "ONEIO_HTTP_THREADS": "8",
-            "ONEIO_LEASE_SECONDS": "2",
+            "ONEIO_LEASE_SECONDS": "4",
             "DJANGO_SETTINGS_MODULE": "oneio.settings",
             "PYTHONUNBUFFERED": "1",
         }

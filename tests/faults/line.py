@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -20,6 +20,7 @@ from tests.faults.run import settle, standings
 from tests.faults.systems import System
 from tests.faults.target import TicketSystem
 
+SETTLE_SECONDS = 300.0
 _numbers = count(1)
 
 
@@ -40,9 +41,9 @@ class FaultLine:
     def post(self, first: int, last: int, messages: int = 1) -> None:
         """Post the tickets with these numbers and return when they are acknowledged."""
         tickets = [f"{self.prefix}{number:04d}" for number in range(first, last)]
-        self.network.do(self.partner.send(tickets, messages, mute=False), seconds=120)
+        self.network.do(self.partner.send(tickets, messages, mute=False), seconds=SETTLE_SECONDS)
 
-    def settle(self, seconds: float = 120.0) -> Findings:
+    def settle(self, seconds: float = SETTLE_SECONDS) -> Findings:
         """Wait until nothing is on its way, and say what became of everything."""
         standings = settle(self.installed, self.partner, seconds=seconds)
         history = History(
@@ -112,12 +113,15 @@ class FaultLine:
 
     def senders(self) -> list[int]:
         """The pumps that wait for an answer the proxy keeps back, one process id per answer."""
-        owners = {
-            connection.laddr.port: pump
-            for pump in self.installed.pumps()
-            for connection in psutil.Process(pump).net_connections("tcp")
-        }
+        owners = {port: pump for pump in self.installed.pumps() for port in _ports(pump)}
         return [owners[port] for port in list(self.proxy.withheld) if port in owners]
+
+
+def _ports(process: int) -> list[int]:
+    """The ports on this side of its connections; none of a process that has just ended."""
+    with suppress(psutil.Error):
+        return [connection.laddr.port for connection in psutil.Process(process).net_connections("tcp")]
+    return []
 
 
 @contextmanager

@@ -78,9 +78,11 @@ class Targets:
         ]
 
     def storm(self, blowing: bool) -> None:
-        """Let faults happen by chance, or let it be calm."""
+        """Let faults happen by chance, and each once in any case; or let it be calm."""
         for proxy in self.proxies:
             proxy.chances = STORM if blowing else {}
+        for fault in STORM if blowing else ():
+            self.proxies[0].order(fault)
 
     def fault_counts(self) -> dict[str, int]:
         """Fault → how often, both targets together."""

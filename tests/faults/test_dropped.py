@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.background import Background
 from tests.faults.dropped import CASES, Case, drop_answers
-from tests.faults.installation import Installation
+from tests.faults.installation import UNHURRIED, Installation
 from tests.faults.line import fault_line
 from tests.faults.systems import system_of
 
@@ -20,7 +20,7 @@ def test_dropped_answer_makes_no_ticket_unasked(
     product: Installation, network: Background, case: Case
 ) -> None:
     case = replace(case, index_lag=min(case.index_lag, INDEX_LAG))
-    product.start_workers(ONEIO_PUMPS="2")
+    product.start_workers(ONEIO_PUMPS="2", **UNHURRIED)
     system = system_of(case.system, case.index_lag)
     with fault_line(product, network, system, system=case.system, policy=case.policy) as line:
         dropped = drop_answers(line, case, TIMES)

@@ -10,13 +10,13 @@ import pytest
 from tests.faults.background import Background
 from tests.faults.cut import kill_between_send_and_commit
 from tests.faults.installation import Installation, wait_until
-from tests.faults.line import FaultLine, fault_line
-from tests.faults.proxy import Fault
+from tests.faults.line import SETTLE_SECONDS, FaultLine, fault_line
+from tests.faults.proxy import STORM, Fault
 from tests.faults.run import Plan, carry_out
 
 pytestmark = pytest.mark.slow
 KILLS = 20
-POSTS = 2000
+POSTS = 1000
 ROWS = """
     SELECT 'lane', id::text, xmin::text FROM conversations_lane
     UNION ALL SELECT 'delivery', id::text, xmin::text FROM conversations_delivery
@@ -28,15 +28,25 @@ ROWS = """
 
 def test_every_202_survives_database_crashes(product: Installation, network: Background) -> None:
     with fault_line(product, network, askable=False) as line:  # whose rule wants another category
-        tickets = [f"{line.prefix}{number:04d}" for number in range(POSTS)]
-        posting = network.start(line.partner.send(tickets, 1, connections=12))
-        for due in (POSTS // 4, POSTS // 2):
-            wait_until(lambda due=due: len(line.partner.acknowledged) >= due)  # type: ignore[misc]
-            product.restart_database()
-        posting.result(120)
+        met = 0
+        for first in range(0, 10 * POSTS, POSTS):
+            met += posts_meet_crash(product, line, first)
+            if met == 2:
+                break
 
+        assert met == 2
         assert sorted(stored(product, line)) == sorted(line.partner.acknowledged.values())
-        assert line.partner.failures > 0
+
+
+def posts_meet_crash(product: Installation, line: FaultLine, first: int) -> bool:
+    """Whether posts fail because the database crashes when a quarter of them is acknowledged."""
+    failures = line.partner.failures
+    tickets = [f"{line.prefix}{number:04d}" for number in range(first, first + POSTS)]
+    posting = line.network.start(line.partner.send(tickets, 1, connections=12))
+    wait_until(lambda: len(line.partner.acknowledged) >= first + POSTS // 4)
+    product.restart_database()
+    posting.result(SETTLE_SECONDS)
+    return line.partner.failures > failures
 
 
 def stored(product: Installation, line: FaultLine) -> list[str]:
@@ -130,4 +140,4 @@ def test_random_faults_lose_and_double_nothing(installed: Installation) -> None:
     assert report.findings.sound, report.as_json()
     assert report.findings.acknowledged == 900
     assert set(report.findings.held) <= {"unknown", "behind unknown"}
-    assert sum(report.network_faults.values()) > 5  # fewer where the machine is slow: it blows for a time
+    assert report.network_faults.keys() == set(STORM)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.faults.background import Background, background
+from tests.faults.background import CALL_SECONDS, Background, background
 from tests.faults.framing import Framed, read_message, request
 from tests.faults.proxy import STORM, Fault, FaultProxy
 from tests.faults.target import TicketSystem
@@ -27,7 +27,7 @@ class Wire:
 
     def ask(self, times: int = 1) -> list[Framed | None]:
         """The answers to that many requests over one connection; None where it broke."""
-        return self.network.do(_ask(self.proxy.port, times), 10)
+        return self.network.do(_ask(self.proxy.port, times))
 
 
 async def _ask(port: int, times: int) -> list[Framed | None]:
@@ -112,7 +112,7 @@ def test_withheld_answer_comes_with_release(wire: Wire) -> None:
         assert not asking.done()
     wire.network.loop.call_soon_threadsafe(wire.proxy.release)
 
-    assert asking.result(5)[0] is not None
+    assert asking.result(CALL_SECONDS)[0] is not None
 
 
 def test_stopped_proxy_refuses_until_started_again(wire: Wire) -> None:

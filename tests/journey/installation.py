@@ -76,7 +76,7 @@ class Installation:
         """Send the demo a signal and wait for its end; its exit code."""
         assert self._demo is not None
         self._demo.send_signal(number)
-        return self._demo.wait(60)
+        return self._demo.wait(START_SECONDS)
 
     def close(self) -> None:
         """Stop what runs and delete everything."""
@@ -109,7 +109,7 @@ class Installation:
             web_log=log,
             workers_log=log,
         )
-        return Story(scene, Display(Console(file=io.StringIO())))
+        return Story(scene, Display(Console(file=io.StringIO())), START_SECONDS)
 
     def kill(self, victim: str) -> None:
         """kill -9 of a program's first process, or of a part of the workers, or of PostgreSQL."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journey.installation import Installation, installation
+from tests.journey.installation import START_SECONDS, Installation, installation
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def test_interrupt_leaves_no_process(running: Installation) -> None:
 
 
 def test_demo_runs_once_and_ends(running: Installation) -> None:
-    code = running.run("--once").wait(90)
+    code = running.run("--once").wait(START_SECONDS)
 
     assert code == 0, running.output
     assert running.processes() == []

@@ -33,7 +33,9 @@ def program(code: str, **fields: object) -> Program:
 
 def leader() -> int:
     """The process that runs now."""
-    [*_, (pid, _began)] = processes.json.loads(program("").record.read_text())
+    while not (record := program("").record.read_text()):
+        time.sleep(0.01)  # it is just being written
+    [*_, (pid, _began)] = processes.json.loads(record)
     return int(pid)
 
 

@@ -8,6 +8,7 @@ from endpoints.sandbox import server as module
 from endpoints.sandbox.server import SandboxServer
 from endpoints.sandbox.tls import Certificate
 from tests.endpoints.sandbox.conftest import Receiver
+from tests.patience import PATIENCE
 
 
 def test_connection_is_kept_for_next_request(receiver: Receiver, http: requests.Session) -> None:
@@ -116,7 +117,7 @@ def test_request_cut_short_is_not_applied(receiver: Receiver) -> None:
 def test_stuck_request_is_cut_off_in_the_end(http: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
     server = SandboxServer(Receiver()).start()
-    http.put(server.url + "/_sandbox/faults", json=[{"path": "/slow", "delay": 1.5}])
+    http.put(server.url + "/_sandbox/faults", json=[{"path": "/slow", "delay": PATIENCE}])
     failures: list[type[BaseException]] = []
     client = threading.Thread(target=_record_failure, args=(server.url + "/slow", failures))
     client.start()
@@ -131,6 +132,6 @@ def test_stuck_request_is_cut_off_in_the_end(http: requests.Session, monkeypatch
 
 def _record_failure(url: str, failures: list[type[BaseException]]) -> None:
     try:
-        requests.post(url, timeout=10)
+        requests.post(url, timeout=2 * PATIENCE)
     except requests.RequestException as error:
         failures.append(type(error))
