@@ -32,7 +32,7 @@ from oneio.state import CHECKOUT, state_directory
 from tests.conversations.inbound import basic
 from tests.conversations.world import Remote, make_table, publish, pumping
 from tests.factories import make_endpoint, make_entity_type, make_environment, make_message
-from tests.patience import wait_for
+from tests.patience import PATIENCE, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TICKETS = ("a" * 32, "b" * 32)
@@ -358,7 +358,7 @@ def process(code: str, log: Path, *arguments: str) -> Iterator[None]:
             yield
         finally:
             running.terminate()
-            running.wait(40)
+            running.wait(PATIENCE)
 
 
 def through_the_web(url: str) -> Post:
@@ -366,7 +366,7 @@ def through_the_web(url: str) -> Post:
 
     def post(path: str, body: bytes, content_type: str, headers: Mapping[str, str]) -> int:
         named = {"Content-Type": content_type, **headers}
-        return requests.post(url + path, data=body, headers=named, timeout=30).status_code
+        return requests.post(url + path, data=body, headers=named, timeout=PATIENCE).status_code
 
     return post
 
@@ -374,7 +374,7 @@ def through_the_web(url: str) -> Post:
 def answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/api/nothing", timeout=5).status_code == 404
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

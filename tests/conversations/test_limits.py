@@ -136,14 +136,14 @@ def test_old_messages_on_purpose_do_not_count(settings: Settings) -> None:
 
 @pytest.mark.django_db
 def test_queue_is_looked_at_now_and_then(
-    django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
+    django_assert_num_queries: DjangoAssertNumQueries, clock: Clock
 ) -> None:
     endpoint = make_endpoint()
     with django_assert_num_queries(1):
         limits.queue_is_old(endpoint)
         limits.queue_is_old(endpoint)
 
-    monkeypatch.setattr(limits, "QUEUE_LOOK_SECONDS", 0)
+    clock.now += limits.QUEUE_LOOK_SECONDS
 
     with django_assert_num_queries(1):
         limits.queue_is_old(endpoint)
@@ -153,11 +153,11 @@ def test_free_room_is_measured() -> None:
     assert limits.free_bytes() > 0
 
 
-def test_disk_is_looked_at_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_is_looked_at_once_a_second(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     rooms = iter([5, 4, 3])
     monkeypatch.setattr(limits, "_free", lambda _: next(rooms))
     first = (limits.free_bytes(), limits.free_bytes())
 
-    monkeypatch.setattr(limits, "DISK_LOOK_SECONDS", 0)
+    clock.now += limits.DISK_LOOK_SECONDS
 
     assert (first, limits.free_bytes()) == ((5, 5), 4)

@@ -402,7 +402,7 @@ def test_claims_at_the_same_moment_take_one_lane(circuit: str, in_flight: int) -
         connection.close()
 
     begin_anew()
-    turn = Barrier(5, begin_anew)
+    turn = Barrier(5, begin_anew, PATIENCE)
 
     def carry_on() -> None:
         for _ in range(100):

@@ -22,6 +22,7 @@ from oneio.serving import (
     is_free,
     web_server,
 )
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -93,7 +94,9 @@ def test_server_without_access_log_and_with_pool() -> None:
 
 
 @pytest.mark.parametrize(("status", "ready"), [(200, True), (401, True), (503, False)])
-def test_refusal_is_an_answer_but_breakdown_is_not(status: int, ready: bool) -> None:
+def test_refusal_is_an_answer_but_breakdown_is_not(
+    status: int, ready: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
@@ -105,6 +108,7 @@ def test_refusal_is_an_answer_but_breakdown_is_not(status: int, ready: bool) -> 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
+        monkeypatch.setattr(serving, "ASK_SECONDS", PATIENCE)
 
         assert answers(f"http://127.0.0.1:{server.server_port}/")() is ready
         thread.join()

@@ -17,6 +17,7 @@ from endpoints.network import NetworkPolicy
 from endpoints.receiver_logins import set_password
 from tests.conversations.world import Remote, system
 from tests.factories import make_endpoint, make_message
+from tests.patience import wait_for
 
 NOBODY = "http://127.0.0.1:9"
 LOG = Path("workers.log")
@@ -89,6 +90,7 @@ def test_unreachable_receiver_is_named(http: HttpClient, servicenow: Remote) -> 
     servicenow.call("PUT", "/_sandbox/receiver", json={"url": f"{NOBODY}/api"})
     story, _ = make_story(http, servicenow.url)
     story.open_incident()
+    wait_for(lambda: [post["error"] for post in servicenow.records("_outbox")] == ["ConnectionError"])
 
     with pytest.raises(StepFailed, match=r"oneio has not accepted it yet \(ConnectionError\)"):
         story.accept()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
+from django.db import connection, transaction
 
 from conversations import deliveries
 from conversations.models import (
@@ -330,7 +330,10 @@ def test_two_workers_send_once(place: Office) -> None:
 def dies_at(statement: int, replay: Replay) -> bool:
     """Run a message in a process of its own that kills itself before its n-th statement; whether it did."""
     if child := os.fork():
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        died = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        with transaction.atomic():
+            Replay.objects.select_for_update().get(pk=replay.pk)  # until PostgreSQL has let it go, too
+        return died
     try:
         connection.connection = None  # the parent's
         numbers = count(1)
