@@ -34,7 +34,7 @@ from routing.models import (
 )
 from tests.endpoints.sandbox.conftest import Receiver
 from tests.factories import make_endpoint, make_entity_type, make_environment, make_message, make_rule
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for
 
 
 def publish(
@@ -164,7 +164,8 @@ class Line:
         )
 
     def hear_jira(self) -> list[Message]:
-        """Receive what Jira's webhooks have said since the last call."""
+        """Receive what Jira's webhooks have said since the last call, once it has sent them all."""
+        wait_for(lambda: all(post["state"] != "waiting" for post in self.jira.records("_outbox")))
         fresh, self._heard = self.ears.bodies[self._heard :], len(self.ears.bodies)
         return [make_message(self.jira_endpoint, json.dumps(body).encode()) for body in fresh]
 

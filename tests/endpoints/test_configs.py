@@ -16,6 +16,7 @@ from endpoints.models import Credentials, Endpoint, EntityType
 from tests.factories import make_endpoint
 
 pytestmark = pytest.mark.django_db
+LONG = 3600.0
 OAUTH: dict[str, Any] = {"settings": {"auth": "oauth"}, "secrets": {"client_id": "c", "client_secret": "s"}}
 
 
@@ -76,8 +77,9 @@ def test_live_token_is_handed_over_and_an_expired_one_not() -> None:
 
 
 def test_configuration_is_read_once_within_a_second(
-    django_assert_num_queries: DjangoAssertNumQueries,
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
+    monkeypatch.setattr(configs, "FRESH_SECONDS", LONG)
     endpoint, known = make_endpoint(), EndpointConfigs()
     first = known.get(endpoint.pk)
 
@@ -134,6 +136,7 @@ def move_it(endpoint: Endpoint) -> None:
 def test_change_is_seen_after_a_second(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[Endpoint], None]
 ) -> None:
+    monkeypatch.setattr(configs, "FRESH_SECONDS", LONG)
     endpoint, known = make_servicenow(**OAUTH), EndpointConfigs()
     gates.store_token(endpoint.pk, Token("t-1", expires_in=1800))
     first = known.get(endpoint.pk)

@@ -36,14 +36,14 @@ def test_posts_arrive_in_order(outbox: Outbox, receiver: Receiver) -> None:
     for number in range(20):
         outbox.post("r", receiver.base_url + "/in", {"number": number})
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     assert [body["number"] for body in receiver.bodies] == list(range(20))
 
 
 def test_answer_is_kept_with_the_post(outbox: Outbox, receiver: Receiver) -> None:
     outbox.post("r", receiver.base_url + "/in", {}, {"Idempotency-Key": "k"}, about="incident:1")
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     [post] = outbox.about_record("incident:1")
     assert (post["state"], post["status"], post["answer"]) == ("delivered", 202, {"response_id": "r-1"})
     assert receiver.posts[0].headers["Idempotency-Key"] == "k"
@@ -55,7 +55,7 @@ def test_temporary_answers_are_retried(outbox: Outbox, receiver: Receiver, statu
 
     outbox.post("r", receiver.base_url + "/in", {}, about="x")
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     assert outbox.about_record("x")[0]["state"] == "delivered"
     assert len(receiver.posts) == 3
 
@@ -67,7 +67,7 @@ def test_final_refusals_do_not_stop_the_next(outbox: Outbox, receiver: Receiver,
     outbox.post("r", receiver.base_url + "/in", {}, about="x")
     outbox.post("r", receiver.base_url + "/in", {}, about="x")
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     assert [post["state"] for post in outbox.about_record("x")] == ["failed", "delivered"]
 
 
@@ -84,7 +84,7 @@ def test_waiting_posts_survive_a_restart(tmp_path: Path, receiver: Receiver) -> 
     outbox = Outbox(store)
     outbox.open()
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     assert receiver.bodies == [{"text": "kept"}]
     outbox.close()
     store.close()
@@ -100,7 +100,7 @@ def test_address_is_looked_up_for_each_try(store: Store, receiver: Receiver) -> 
     addresses.append(Address(receiver.base_url + "/in", "sn", "pässword"))
     outbox.retry_now()
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     expected = Authorization("basic", {"username": "sn", "password": "pässword"})
     assert receiver.posts[0].authorization == expected
     outbox.close()
@@ -128,7 +128,7 @@ def test_post_of_failed_transaction_is_not_sent(outbox: Outbox, store: Store, re
         fail_after_posting()
     outbox.post("r", receiver.base_url + "/in", {"text": "sent"})
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     assert receiver.bodies == [{"text": "sent"}]
     assert len(store.rows(POSTS)) == 1
 
@@ -138,5 +138,5 @@ def test_stored_bytes_are_sent_raw(outbox: Outbox, store: Store, receiver: Recei
 
     outbox.post("r", receiver.base_url + "/in", headers={"Content-Type": "image/png"}, content=("files", "f"))
 
-    assert outbox.wait_idle(10)
+    assert outbox.wait_idle(60)
     assert (receiver.posts[0].data, receiver.posts[0].content_type) == (b"\x00raw", "image/png")

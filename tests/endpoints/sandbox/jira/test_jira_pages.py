@@ -151,7 +151,7 @@ def test_issue_page_shows_history_and_deliveries(site: Site, receiver: Receiver)
     site.control("receiver", {"url": f"{receiver.base_url}/hook?auth_token=s3cret"})
     key = site.create()
     site.ask("PUT", f"issue/{key}", {"fields": {"priority": {"name": "Low"}}})
-    assert site.app.outbox.wait_idle(10)
+    assert site.app.outbox.wait_idle(60)
 
     page = _page(site, f"/browse/{key}")
 

@@ -49,7 +49,7 @@ def test_waiting_webhook_is_posted_after_a_restart(
 
     site = _run(path, http, started, Options(receiver_url=f"{receiver.base_url}/hook"))
 
-    assert site.app.outbox.wait_idle(10)
+    assert site.app.outbox.wait_idle(60)
     assert [body["issue"]["key"] for body in receiver.bodies] == ["OPS-1"]
 
 

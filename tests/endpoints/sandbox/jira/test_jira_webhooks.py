@@ -28,7 +28,7 @@ def hooked(http: requests.Session, receiver: Receiver) -> Iterator[Site]:
 
 def _events(site: Site, receiver: Receiver) -> list[Any]:
     """Return the bodies posted so far, once nothing waits any more."""
-    assert site.app.outbox.wait_idle(10)
+    assert site.app.outbox.wait_idle(60)
     return receiver.bodies
 
 

@@ -14,7 +14,7 @@ def test_person_creates_an_incident(posting: Instance, receiver: Receiver) -> No
     answer = posting.call("POST", "/new", data=form, auth=None)
 
     assert "INC0010001" in answer.text
-    assert posting.app.outbox.wait_idle(10)
+    assert posting.app.outbox.wait_idle(60)
     assert receiver.bodies[0]["sys_updated_by"] == "beth.anglin"
     assert "r-1" in page(posting, answer.url.removeprefix(posting.url))
 
@@ -27,7 +27,7 @@ def test_person_changes_and_comments(posting: Instance, receiver: Receiver) -> N
 
     assert "Line one\nline two" in answer.text
     assert "In Progress" in answer.text
-    assert posting.app.outbox.wait_idle(10)
+    assert posting.app.outbox.wait_idle(60)
     assert receiver.bodies[1]["sys_updated_by"] == "abel.tuter"
 
 

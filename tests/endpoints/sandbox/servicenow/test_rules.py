@@ -19,7 +19,7 @@ DESK = seed_id("sys_user_group", "Service Desk")
 
 
 def delivered(instance: Instance, receiver: Receiver) -> list[Any]:
-    assert instance.app.outbox.wait_idle(10)
+    assert instance.app.outbox.wait_idle(60)
     return receiver.bodies
 
 
@@ -181,7 +181,7 @@ def test_unanswered_posts_survive_a_restart(tmp_path: Path, receiver: Receiver) 
 
     app = ServiceNowApp(Store(path), Options(receiver_url=f"{receiver.base_url}/api"))
     with SandboxServer(app):
-        assert app.outbox.wait_idle(10)
+        assert app.outbox.wait_idle(60)
 
     assert [body["record"]["short_description"]["value"] for body in receiver.bodies] == ["kept"]
 
