@@ -5,12 +5,18 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from endpoints.receiver_logins import forget_identified
 from oneio import crypto
 from oneio.embedded_postgres import EmbeddedPostgres
 from oneio.state import state_directory, static_directory
+
+# An example that takes long is none that fails.
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

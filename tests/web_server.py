@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.db import connection
 
 from oneio.serving import answers
-from tests.patience import wait_for
+from tests.patience import PATIENCE, wait_for
 
 LAUNCH = """
 import os, sys
@@ -36,7 +36,7 @@ class Server:
     def connect(self) -> socket.socket:
         """A bare connection to it."""
         parts = urlsplit(self.url)
-        return socket.create_connection((parts.hostname, parts.port), timeout=20)  # type: ignore[arg-type]
+        return socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -60,4 +60,4 @@ def running(log: Path, **variables: str) -> Iterator[Server]:
             yield Server(url, log)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE)

@@ -109,7 +109,8 @@ class Installation:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.environment = _environment(folder) | dict(environment)
         self.postgres = EmbeddedPostgres(folder)
-        self.port = serving.free_port(20_000 + os.getpid() % 20_000)
+        # Below those that the system gives to outgoing connections, also while the web server is down.
+        self.port = serving.free_port(20_000 + os.getpid() % 12_000)
         web = serving.web_server(self.port, environment=None)
         self._web_environment = dict(web.environment)
         self._answers = web.ready
