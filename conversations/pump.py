@@ -389,10 +389,11 @@ class Bell:
             self._listener = None
 
     def close(self) -> None:
-        """Close all descriptors."""
+        """Close all descriptors; whoever rings later must not write into what has their numbers then."""
         self.forget()
-        os.close(self._reader)
-        os.close(self._writer)
+        descriptors, self._reader, self._writer = (self._reader, self._writer), -1, -1
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def _listening(self) -> psycopg.Connection[Any]:
         if self._listener is None:
