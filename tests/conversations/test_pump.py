@@ -308,6 +308,7 @@ def test_stop_does_not_wait_for_ever(
         assert asked.wait(PATIENCE)
         stop()
     answer.set()
+    wait_for(lambda: not any(thread.name.startswith("http") for thread in threading.enumerate()))
 
     assert Delivery.objects.get().state == "sending"  # whoever comes next looks it up
 

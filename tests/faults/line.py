@@ -12,7 +12,7 @@ import psutil
 
 from tests.faults.background import Background
 from tests.faults.history import Findings, History, examine
-from tests.faults.installation import Installation, TargetPlan
+from tests.faults.installation import Installation, TargetPlan, wait_until
 from tests.faults.messages import mark_of
 from tests.faults.partner import Partner
 from tests.faults.proxy import FaultProxy
@@ -115,6 +115,17 @@ class FaultLine:
         """The pumps that wait for an answer the proxy keeps back, one process id per answer."""
         owners = {port: pump for pump in self.installed.pumps() for port in _ports(pump)}
         return [owners[port] for port in list(self.proxy.withheld) if port in owners]
+
+    def wait_for_senders(self, number: int) -> list[int]:
+        """The same, once there are as many as that."""
+        found: list[int] = []
+
+        def enough() -> bool:
+            found[:] = self.senders()
+            return len(found) == number
+
+        wait_until(enough)
+        return found
 
 
 def _ports(process: int) -> list[int]:

@@ -95,8 +95,7 @@ def test_worker_stopped_past_its_lease_changes_no_row(product: Installation, net
     with fault_line(product, network) as line:
         line.proxy.order(Fault.WITHHOLD, times=6)
         line.post(0, 6)
-        wait_until(lambda: len(line.senders()) == 6)
-        pump = line.senders()[0]
+        pump = line.wait_for_senders(6)[0]
         os.kill(pump, signal.SIGSTOP)
         network.do(line.release())
         findings = line.settle()
@@ -115,8 +114,7 @@ def test_worker_stopped_past_its_lease_sends_nothing(product: Installation, netw
         # All that both pumps may give to one endpoint waits for its answer.
         line.proxy.order(Fault.WITHHOLD, times=4)
         line.post(0, 8)
-        wait_until(lambda: len(line.senders()) == 4)
-        pump = line.senders()[0]
+        pump = line.wait_for_senders(4)[0]
         os.kill(pump, signal.SIGSTOP)
         network.do(line.release())
         line.settle()
