@@ -35,7 +35,7 @@ from conversations.sender import RECORD
 from endpoints.canonical import decode_attributes, encode_attributes, from_json
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from oneio.blame import place_of
-from oneio.bulk import update_rows
+from oneio.bulk import Writes, update_rows
 from routing.decision import Decision, Facts, Route, decide
 from routing.delays import Situation, Wait
 from routing.mapping import MappingError
@@ -99,7 +99,9 @@ class Waiting:
         counters.keep({row.message_id: row.message for row in self.deliveries}.values())
         update_rows([self.conversation], "variables")
         self.plans.invite(self)
-        self.plans.save()
+        writes = Writes()
+        self.plans.save(writes)
+        writes.send()
         queue.recompute(self.lanes)
 
     def invite(self, conversation: Conversation, endpoint: LoadedEndpoint, entity: str) -> Participant:

@@ -12,7 +12,7 @@ from conversations.models import Attachment, Conversation, Delivery, Message
 from endpoints import canonical
 from endpoints.canonical import CanonicalMessage
 from endpoints.configs import LoadedEndpoint
-from oneio.bulk import insert_rows
+from oneio.bulk import Writes
 from routing.decision import FILE
 from routing.files import CarriedFile
 
@@ -39,10 +39,12 @@ class Filing:
         ones as before."""
         return tuple(_carried(self._row(message, conversation, file)) for file in files)
 
-    def save(self) -> None:
-        """Write what is new; conversations are written by now. Contents that came inside messages are kept
-        in encrypted chunks like others."""
-        insert_rows(self._new)
+    def save(self, writes: Writes) -> None:
+        """Write what is new; `writes` has the conversations. Contents that came inside messages are kept in
+        encrypted chunks like others."""
+        writes.insert(self._new)
+        if self._contents or self._moved:
+            writes.send()
         for row in self._new:
             if (content := self._contents.get(row.pk)) is not None:
                 row.size = 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from conversations import references
@@ -14,19 +15,11 @@ from conversations.models import Conversation, Delivery, Message, Participant, R
 from endpoints.canonical import Attachment, CanonicalMessage, Comment
 from endpoints.configs import LoadedEndpoint
 from oneio.bulk import Writes, fetch_rows, new_row
-from oneio.statements import bigints, every, texts, uuids
+from oneio.statements import Array, bigints, every, texts, uuids
 
 _EFFECTS = """
     SELECT effect_key, conversation_id FROM conversations_delivery
     WHERE endpoint_id = %s AND effect_key = ANY(%s)
-"""
-# Entity types are named, too, because they come before the external id in the index.
-_KNOWN = """
-    SELECT conversation_id, entity_type_id, external_id FROM conversations_participant
-    WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
-    UNION ALL
-    SELECT conversation_id, entity_type_id, external_id FROM conversations_replacedticket
-    WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
 """
 _OWN = """
     WHERE endpoint_id = %s
@@ -38,18 +31,32 @@ _ITEMS = """
     JOIN conversations_remoteitem i ON i.participant_id = p.id
     WHERE p.id = ANY(%s) AND i.kind IN ('comment', 'attachment') AND i.remote_id = ANY(%s)
 """
-_UNDER_WAY = """
-    SELECT d.conversation_id, d.first_tried_at, EXISTS (
+# One look at one moment: a request of ours that has ended by then has left its ids where tickets are known.
+# Entity types are named, because they come before the external id in the index.
+_LOOK = """
+    SELECT 'under way', d.conversation_id, NULL::bigint, NULL, NULL, d.first_tried_at, EXISTS (
         SELECT FROM conversations_participant p
         WHERE p.conversation_id = d.conversation_id AND p.endpoint_id = d.endpoint_id
           AND p.external_id IS NULL
     )
     FROM conversations_delivery d
     WHERE d.endpoint_id = %s AND d.state IN ('sending', 'verifying') AND d.first_tried_at IS NOT NULL
-"""
-_POSTPONED = """
-    SELECT entity_type, external_id, id FROM conversations_message
+    UNION ALL
+    SELECT 'known', conversation_id, entity_type_id, NULL, external_id, NULL, NULL
+    FROM conversations_participant
+    WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
+    UNION ALL
+    SELECT 'known', conversation_id, entity_type_id, NULL, external_id, NULL, NULL
+    FROM conversations_replacedticket
+    WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
+    UNION ALL
+    SELECT 'postponed', NULL, id, entity_type, external_id, NULL, NULL
+    FROM conversations_message
     WHERE endpoint_id = %s AND state = 'received' AND wake_at > now() AND external_id = ANY(%s)
+    UNION ALL
+    SELECT 'event', NULL, NULL, NULL, event_id, NULL, NULL
+    FROM conversations_message
+    WHERE endpoint_id = %s AND event_id <> '' AND event_id = ANY(%s) AND id <> ALL(%s)
 """
 _LOCKED = "WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 
@@ -77,6 +84,14 @@ class Found(StrEnum):
     NEW = "new"
 
 
+class Ticket(NamedTuple):
+    """A ticket of this endpoint that a conversation knows, by its participant or as one that was replaced."""
+
+    conversation_id: UUID
+    entity_type_id: int
+    external_id: str
+
+
 @dataclass(slots=True)
 class UnderWay:
     """Requests of ours to this endpoint whose outcome is open, with when each was first tried."""
@@ -98,12 +113,12 @@ class Acquaintance:
         self.now = now
         self.found: dict[int, Found] = {}
         canonicals = [canonical for _, canonical in messages]
-        # First: a request that ends after this look has left its ids where the next looks find them.
-        self._under_way = self._load_under_way()
-        self._lock_all(canonicals)
+        self._under_way = UnderWay()
+        self._postponed: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.events: set[str] = set()
+        self._lock_all(canonicals, self._look(messages, canonicals))
         self._load_participants()
         self._items = self._load_items(canonicals)
-        self._postponed = self._load_postponed(messages)
         self._new_conversations: list[Conversation] = []
         self._new_participants: list[Participant] = []
 
@@ -189,9 +204,8 @@ class Acquaintance:
             endpoint_id=self.endpoint.id, effect_key=effect_key, conversation_id=participant.conversation_id
         ).exists()
 
-    def save(self) -> None:
+    def save(self, writes: Writes) -> None:
         """Write new conversations and participants, what was heard, and the senders' shadows."""
-        writes = Writes()
         writes.insert(self._new_conversations)
         writes.insert(self._new_participants)
         new = {participant.pk for participant in self._new_participants}
@@ -203,30 +217,57 @@ class Acquaintance:
         for conversation in changed:
             conversation.last_activity_at = self.now
         writes.update(changed, "variables", "last_activity_at")
-        writes.send()
 
-    def _lock_all(self, canonicals: list[CanonicalMessage]) -> None:
+    def _look(
+        self, messages: Sequence[tuple[Message, CanonicalMessage]], canonicals: Sequence[CanonicalMessage]
+    ) -> list[Ticket]:
+        """Note what is under way, what was postponed and which events came before; the tickets that are known
+        already."""
+        endpoint, [entities, external_ids] = self.endpoint.id, self._keys(canonicals)
+        own = [endpoint, entities, external_ids]
+        events = texts({message.event_id for message, _ in messages} - {""})
+        ours = bigints(message.pk for message, _ in messages)
+        known = []
+        for what, conversation_id, number, entity, text, since, creates in every(
+            _LOOK, [endpoint, *own, *own, endpoint, external_ids, endpoint, events, ours]
+        ):
+            if what == "known":
+                known.append(Ticket(conversation_id, number, text))
+            elif what == "postponed":
+                self._postponed[entity, text].append(number)
+            elif what == "event":
+                self.events.add(text)
+            elif creates:
+                self._under_way.creates.append(since)
+            else:
+                self._under_way.comments[conversation_id].append(since)
+        return known
+
+    def _lock_all(self, canonicals: Sequence[CanonicalMessage], known: Sequence[Ticket]) -> None:
         """Lock the conversations, then this endpoint's participants in them, each in the order of ids."""
         keys = {canonical.effect_key for canonical in canonicals if canonical.effect_key}
         self._by_effect: dict[str, UUID] = (
             dict(every(_EFFECTS, [self.endpoint.id, texts(keys)])) if keys else {}
         )
-        external_ids = texts({canonical.external_id for canonical in canonicals})
-        own = [self.endpoint.id, bigints(self.endpoint.entity_ids.values()), external_ids]
-        known = every(_KNOWN, [*own, *own])
         self._named = references.conversations_named(self.endpoint.references, canonicals)
-        conversations = [row[0] for row in known]
+        conversations = [ticket.conversation_id for ticket in known]
         self._conversations = _lock_conversations(
             [*conversations, *self._by_effect.values(), *self._named.values()]
         )
         self._own: list[Participant] = []
         if self._conversations:
-            self._own = fetch_rows(Participant, _OWN, [*own, uuids(self._conversations)])
+            own = [self.endpoint.id, *self._keys(canonicals), uuids(self._conversations)]
+            self._own = fetch_rows(Participant, _OWN, own)
         late = [row.conversation_id for row in self._own if row.conversation_id not in self._conversations]
         self._conversations |= _lock_conversations(late)
-        self._gone = {(row[1], row[2]) for row in known} - {
+        self._gone = {(ticket.entity_type_id, ticket.external_id) for ticket in known} - {
             (row.entity_type_id, row.external_id) for row in self._own
         }
+
+    def _keys(self, canonicals: Sequence[CanonicalMessage]) -> list[Array]:
+        """By what this endpoint's participants with these tickets are found: entity types and ids there."""
+        external_ids = texts({canonical.external_id for canonical in canonicals})
+        return [bigints(self.endpoint.entity_ids.values()), external_ids]
 
     def _load_participants(self) -> None:
         names = {pk: name for name, pk in self.endpoint.entity_ids.items()}
@@ -264,21 +305,6 @@ class Acquaintance:
             for participant_id, kind, remote_id in every(_ITEMS, [own, texts(ids)]):
                 items[participant_id].add((kind, remote_id))
         return items
-
-    def _load_under_way(self) -> UnderWay:
-        under_way = UnderWay()
-        for conversation_id, since, creates in every(_UNDER_WAY, [self.endpoint.id]):
-            (under_way.creates if creates else under_way.comments[conversation_id]).append(since)
-        return under_way
-
-    def _load_postponed(
-        self, messages: Sequence[tuple[Message, CanonicalMessage]]
-    ) -> dict[tuple[str, str], list[int]]:
-        postponed: dict[tuple[str, str], list[int]] = defaultdict(list)
-        external_ids = texts({canonical.external_id for _, canonical in messages})
-        for entity, external_id, pk in every(_POSTPONED, [self.endpoint.id, external_ids]):
-            postponed[entity, external_id].append(pk)
-        return postponed
 
     def _by_our_mark(self, canonical: CanonicalMessage) -> Participant | None:
         """The participant that was waiting for its id, if the ticket bears the mark of our create."""

@@ -106,23 +106,25 @@ class Plans:
         for planned in self._planned:
             host.invite(planned.conversation, self._target(planned), planned.route.rule.target_entity)
 
-    def save(self) -> None:
-        """Write the deliveries into their lanes and wake the lanes up; conversations are written by now."""
+    def save(self, writes: Writes) -> None:
+        """Write the deliveries into their lanes and wake the lanes up; `writes` has the conversations, and in
+        the end what is still to be sent."""
         self._planned = _without_files_sent_before(self._planned)
         if not self._planned:
             return
         lanes, known = queue.lanes_for(
-            _tenant(planned.conversation, self._target(planned)) for planned in self._planned
+            (_tenant(planned.conversation, self._target(planned)) for planned in self._planned), writes
         )
         recent = _recent(known)
         deliveries = [self._delivery(planned, lanes, recent) for planned in self._planned]
-        writes = Writes()
         writes.insert([delivery.content for delivery in deliveries])
         writes.insert(deliveries)
-        writes.send()
-        if newest := self._replacing(deliveries):
-            supersede(newest)
+        newest = self._replacing(deliveries)
         delayed = {row.lane_id for row in deliveries if row.state == DeliveryState.DELAYED}
+        if newest or known or delayed:
+            writes.send()
+        if newest:
+            supersede(newest)
         queue.recompute(sorted(known | delayed))
         for endpoint_id in sorted(
             {row.endpoint_id for row in deliveries if row.hold_reason == HoldReason.LOOP}

@@ -97,6 +97,7 @@ class Pump:
         self.solitude_at = time.monotonic() + SOLITUDE_EVERY_SECONDS
         self.renewed_at = time.monotonic()
         self.patience = LOOK_AGAIN_SECONDS
+        self.late = False
         self.outlook = queue.Outlook(False, False, None)
         self.released_at = 0.0
         self.bell = Bell(heartbeat.stop_descriptor)
@@ -111,7 +112,7 @@ class Pump:
                 if worked:
                     self.patience = LOOK_AGAIN_SECONDS
                 else:
-                    called = self.bell.wait(self._pause())
+                    called = self._rest()
                 self._gather()
             except (Error, psycopg.Error) as error:
                 log.warning("The database does not answer (%s); trying again.", type(error).__name__)
@@ -136,8 +137,10 @@ class Pump:
         self._release_delayed()
         self._record()
         self.asker.settle()
-        if called and self._route():
-            return True
+        if called:
+            self.late = not self._route()
+            if not self.late:
+                return True
         self.outlook = queue.outlook(self._left_out())
         claimed = self.outlook.lanes and self._claim()
         return (self.outlook.messages and not called and self._route()) or claimed
@@ -163,6 +166,14 @@ class Pump:
             return False
         self.released_at = time.monotonic()
         return delays.release_due(self.book, self.configs) > 0
+
+    def _rest(self) -> bool:
+        """Wait for a bell. True when somebody has just stored something. All pumps hear that, and over a lone
+        message they only get into each other's way: who came too late last time lets others begin."""
+        called = self.bell.wait(self._pause())
+        if called and self.late and not self.in_hand:
+            time.sleep(LOOK_AGAIN_SECONDS)
+        return called
 
     def _pause(self) -> float:
         """Seconds to wait for a bell at most. What another pump has in its hands may leave more when it is
@@ -231,6 +242,7 @@ class Pump:
                 break
             for job in prepared:
                 self._submit(job)
+            time.sleep(0)  # their threads first: they would wait for the interpreter until this one waits
             claimed = claimed or bool(prepared)
             if not prepared:
                 empty.append(turn.endpoint_id)

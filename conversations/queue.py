@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 
 from conversations.models import UNFINISHED
+from oneio.bulk import Writes
 from oneio.statements import bigints, every, execute, one, uuids
 
 # More would be cheaper for each, but the threads of requests that have come back stand idle meanwhile.
@@ -345,27 +346,32 @@ def lock_lanes_now(lane_ids: Iterable[int]) -> tuple[dict[int, int], datetime | 
     return {lane: token for lane, token, _ in rows}, rows[0][2] if rows else None
 
 
-def lanes_for(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], set[int]]:
+def lanes_for(
+    tenants: Iterable[Tenant], writes: Writes | None = None
+) -> tuple[dict[tuple[UUID, int], int], set[int]]:
     """The locked lanes of these (conversation, endpoint) pairs, made where missing; and which were there
-    before: those are to be recomputed, while a new one is due with the first delivery put into it."""
-    lanes, fresh = make_lanes(tenants)
+    before: those are to be recomputed, while a new one is due with the first delivery put into it. What
+    `writes` holds is written with them: the conversations may be new."""
+    lanes, fresh = make_lanes(tenants, writes)
     known = set(lanes.values()) - fresh
     if known:
         lock_lanes(known)
     return lanes, known
 
 
-def make_lanes(tenants: Iterable[Tenant]) -> tuple[dict[tuple[UUID, int], int], set[int]]:
+def make_lanes(
+    tenants: Iterable[Tenant], writes: Writes | None = None
+) -> tuple[dict[tuple[UUID, int], int], set[int]]:
     """The lanes of these (conversation, endpoint) pairs, made where missing, not locked; and which of them
-    were made: those nobody else can see yet. They are due at once."""
-    wanted = list(dict.fromkeys(tenants))
+    were made: those nobody else can see yet. They are due at once. `writes` as in `lanes_for`."""
+    wanted, writes = list(dict.fromkeys(tenants)), writes or Writes()
     if not wanted:
         return {}, set()
     conversations = uuids(tenant.conversation_id for tenant in wanted)
     endpoints = bigints(tenant.endpoint_id for tenant in wanted)
     environments = bigints(tenant.environment_id for tenant in wanted)
     organizations = bigints(tenant.organization_id for tenant in wanted)
-    made = every(_MISSING_LANES, [conversations, endpoints, environments, organizations])
+    made = writes.send_with(_MISSING_LANES, [conversations, endpoints, environments, organizations])
     rows = made if len(made) == len(wanted) else every(_FIND_LANES, [conversations, endpoints])
     lanes = {(conversation, endpoint): lane for lane, conversation, endpoint in rows}
     return lanes, {row[0] for row in made}
@@ -390,10 +396,13 @@ def claim_inbox() -> InboxClaim | None:
     return InboxClaim(*row) if row else None
 
 
-def release_inbox(claim: InboxClaim, *, solo: bool = False) -> None:
-    """Give an inbox back; in the transaction that routes. `solo`: what waits is to be routed one by one.
-    Raises LeaseLost if it is another's by now."""
-    if one(_RELEASE_INBOX, [solo, claim.endpoint_id, claim.token]) is None:
+def release_inbox(claim: InboxClaim, writes: Writes | None = None, *, solo: bool = False) -> None:
+    """Give an inbox back; in the transaction that routes, with what `writes` holds. `solo`: what waits is to
+    be routed one by one. Raises LeaseLost if it is another's by now."""
+    writes = writes or Writes()
+    if claim.solo:
+        writes.send()  # whether one by one is over depends on which messages wait then
+    if not writes.send_with(_RELEASE_INBOX, [solo, claim.endpoint_id, claim.token]):
         raise LeaseLost
 
 

@@ -46,8 +46,7 @@ from endpoints.canonical import (
 )
 from endpoints.configs import EndpointConfigs, LoadedEndpoint
 from oneio.blame import place_of
-from oneio.bulk import Writes, fetch_rows
-from oneio.statements import bigints, every, texts, uuids
+from oneio.bulk import Writes, fetch_pairs
 from routing import changes, trace
 from routing.decision import Decision, Facts, Fate, decide
 from routing.files import CarriedFile
@@ -59,12 +58,9 @@ POSTPONE = timedelta(seconds=1)
 REASON_LENGTH = 40
 _BODY: Any = Message._meta.get_field("body")
 _WAITING = """
-    WHERE endpoint_id = %s AND state = 'received' AND (wake_at IS NULL OR wake_at <= now())
-    ORDER BY id LIMIT %s
-"""
-_EVENTS_SEEN = """
-    SELECT event_id FROM conversations_message
-    WHERE endpoint_id = %s AND event_id <> '' AND event_id = ANY(%s) AND id <> ALL(%s)
+    ON two.id = one.response_id
+    WHERE one.endpoint_id = %s AND one.state = 'received' AND (one.wake_at IS NULL OR one.wake_at <= now())
+    ORDER BY one.id LIMIT %s
 """
 
 
@@ -84,8 +80,8 @@ def route_next(book: RuleBook, configs: EndpointConfigs, asker: Asker | None = N
             now, revision = queue.lock_inbox(claim, waits_for_disk=False)
             endpoint = configs.get(claim.endpoint_id)
             rules = book.of(endpoint.environment_id, revision)
-            Batch(endpoint, rules, _waiting(claim), configs, now, asker).route()
-            queue.release_inbox(claim)
+            rest = Batch(endpoint, rules, _waiting(claim), configs, now, asker).route()
+            queue.release_inbox(claim, rest)
     except LeaseLost:
         pass  # whoever took over does the same work from the start
     except (OperationalError, InterfaceError):
@@ -129,13 +125,12 @@ def _isolate(claim: InboxClaim, error: Exception) -> None:
 
 
 def _waiting(claim: InboxClaim) -> list[Message]:
-    messages = fetch_rows(Message, _WAITING, [claim.endpoint_id, 1 if claim.solo else queue.ROUTING_BATCH])
-    keys = uuids(message.body_id for message in messages)
-    bodies = {body.pk: body for body in fetch_rows(MessageBody, "WHERE id = ANY(%s)", [keys])}
-    for message in messages:
+    limit = 1 if claim.solo else queue.ROUTING_BATCH
+    pairs = fetch_pairs(Message, MessageBody, _WAITING, [claim.endpoint_id, limit])
+    for message, body in pairs:
         # Assigned, each would refer to the other, and all that they hold would wait for the collector.
-        _BODY.set_cached_value(message, bodies[message.body_id])
-    return messages
+        _BODY.set_cached_value(message, body)
+    return [message for message, _ in pairs]
 
 
 def _count_death(claim: InboxClaim) -> None:
@@ -183,16 +178,17 @@ class Batch:
         self.plans = Plans(configs, now)
         self.now = now
 
-    def route(self) -> None:
-        """Decide on every message and write down all that follows."""
-        read_ones = self._new_ones(self._read_all())
+    def route(self) -> Writes:
+        """Decide on every message and write down all that follows. Returns what is still to be sent."""
+        readable = self._read_all()
+        self.acquaintance = Acquaintance(self.endpoint, readable, self.now)
+        read_ones = self._new_ones(readable)
         self.answers = Answers(self.endpoint, self.rules, read_ones, self.plans.configs, self.now, self.asker)
-        self.acquaintance = Acquaintance(self.endpoint, read_ones, self.now)
         self.waiting = self.plans.remember_delayed(self.acquaintance.known_conversations())
         self.filing = Filing(self.endpoint, read_ones)
         for message, canonical in read_ones:
             self._route_one(message, canonical)
-        self._save()
+        return self._save()
 
     def _read_all(self) -> list[tuple[Message, CanonicalMessage]]:
         readable = []
@@ -221,8 +217,7 @@ class Batch:
         self, readable: list[tuple[Message, CanonicalMessage]]
     ) -> list[tuple[Message, CanonicalMessage]]:
         """Without those whose event id the sender has used before."""
-        seen = self._events_seen([message for message, _ in readable])
-        fresh = []
+        seen, fresh = self.acquaintance.events, []
         for message, canonical in readable:
             if message.event_id and message.event_id in seen:
                 self._end(message, MessageState.DUPLICATE, "same_event")
@@ -230,13 +225,6 @@ class Batch:
             seen.add(message.event_id)
             fresh.append((message, canonical))
         return fresh
-
-    def _events_seen(self, messages: list[Message]) -> set[str]:
-        events = {message.event_id for message in messages if message.event_id}
-        if not events:
-            return set()
-        ours = bigints(message.pk for message in messages)
-        return {row[0] for row in every(_EVENTS_SEEN, [self.endpoint.id, texts(events), ours])}
 
     def _route_one(self, message: Message, canonical: CanonicalMessage) -> None:
         if until := self.answers.wait_of(message):
@@ -354,13 +342,17 @@ class Batch:
         if problem:
             message.body.problem = problem
 
-    def _save(self) -> None:
-        self.plans.invite(self.acquaintance)
-        self.acquaintance.save()
-        self.filing.save()
-        self.plans.save()
-        deliveries.wake(self.waiting)
+    def _save(self) -> Writes:
         writes = Writes()
+        self.plans.invite(self.acquaintance)
+        self.acquaintance.save(writes)
+        self.filing.save(writes)
+        self.plans.save(writes)
+        if self.waiting:
+            writes.send()
+            deliveries.wake(self.waiting)
+        counters.keep(self.messages)
+        _spare(self.survivors, self.messages)
         writes.update([message.body for message in self.messages], "canonical", "problem", "trace")
         writes.update(
             self.messages,
@@ -375,9 +367,7 @@ class Batch:
             "routed_at",
             "wake_at",
         )
-        writes.send()
-        counters.keep(self.messages)
-        _spare(self.survivors, self.messages)
+        return writes
 
 
 def _spare(set_aside: Sequence[int], messages: Iterable[Message]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.apps import apps
 from django.db import connection, models
@@ -16,6 +16,7 @@ from oneio.fields import Ciphertext, EncryptedField
 from oneio.statements import Array
 
 ModelT = TypeVar("ModelT", bound=models.Model)
+OtherT = TypeVar("OtherT", bound=models.Model)
 
 
 class Column(NamedTuple):
@@ -36,11 +37,24 @@ class Column(NamedTuple):
 
 def fetch_rows(model: type[ModelT], rest: str, parameters: Sequence[Any]) -> list[ModelT]:
     """The rows of `model` that the rest of a SELECT, which is a constant, names: "WHERE id = ANY(%s)"."""
-    select, names, sealed = _select(model)
-    found = statements.every(f"{select} {rest}", parameters)
-    rows = found if not sealed else [_marked(row, sealed) for row in found]
-    alias = connection.alias
-    return [_loaded(model, alias, names, row) for row in rows]
+    shape = _shape(model)
+    rows = statements.every(f"SELECT {shape.listed('')} FROM {shape.table} {rest}", parameters)
+    return shape.filled(rows)
+
+
+def fetch_pairs(
+    one: type[ModelT], two: type[OtherT], rest: str, parameters: Sequence[Any]
+) -> list[tuple[ModelT, OtherT]]:
+    """The rows of two tables side by side. The rest of the SELECT, which is a constant, says which belong
+    together, and calls them so: "ON two.id = one.body_id WHERE one.id = ANY(%s)"."""
+    left, right = _shape(one), _shape(two)
+    columns = f"{left.listed('one.')}, {right.listed('two.')}"
+    found = statements.every(
+        f"SELECT {columns} FROM {left.table} AS one JOIN {right.table} AS two {rest}", parameters
+    )
+    width = len(left.columns)
+    lefts, rights = [row[:width] for row in found], [row[width:] for row in found]
+    return list(zip(left.filled(lefts), right.filled(rights), strict=True))
 
 
 class Writes:
@@ -77,11 +91,23 @@ class Writes:
             self._add(sql, columns, rows)
 
     def send(self) -> None:
-        """Have all of it done."""
+        """Have all of it done; what is added from then on is the next statement."""
         if self._parts:
-            *others, last = self._parts
-            beside = ", ".join(f"part{number} AS ({sql})" for number, sql in enumerate(others))
-            statements.execute(f"WITH {beside} {last}" if beside else last, self._values)
+            last = self._parts.pop()
+            statements.execute(self._with(last), self._taken())
+
+    def send_with(self, last: str, parameters: Sequence[Any]) -> list[Any]:
+        """Have all of it done together with a statement of one's own, which is a constant; its rows."""
+        sql = self._with(last)
+        return statements.every(sql, [*self._taken(), *parameters])
+
+    def _with(self, last: str) -> str:
+        beside = ", ".join(f"part{number} AS ({sql})" for number, sql in enumerate(self._parts))
+        return f"WITH {beside} {last}" if beside else last
+
+    def _taken(self) -> list[Any]:
+        values, self._parts, self._values = self._values, [], []
+        return values
 
     def _add(self, sql: str, columns: Sequence[Column], rows: Sequence[models.Model]) -> None:
         self._parts.append(sql)
@@ -139,19 +165,37 @@ def insert_together(*rows: models.Model) -> None:
 _IGNORING = " ON CONFLICT DO NOTHING"
 
 
+class Shape(Generic[ModelT]):
+    """How complete rows of a table are read and filled in."""
+
+    def __init__(self, model: type[ModelT]) -> None:
+        meta = model._meta
+        columns = _columns(meta.label, tuple(field.name for field in meta.concrete_fields))
+        self.model = model
+        self.table = connection.ops.quote_name(meta.db_table)
+        self.columns = [column.sql for column in columns]
+        self.names = [column.attribute for column in columns]
+        self.sealed = frozenset(place for place, column in enumerate(columns) if column.encrypted is not None)
+
+    @cache  # noqa: B019 (there is one for each table, and it stays)
+    def listed(self, prefix: str) -> str:
+        """All columns, as a SELECT names them."""
+        return ", ".join(f"{prefix}{column}" for column in self.columns)
+
+    def filled(self, rows: list[Any]) -> list[ModelT]:
+        """What `from_db` makes of complete rows, without asking each field how to set its value."""
+        if self.sealed:
+            rows = [_marked(row, self.sealed) for row in rows]
+        alias = connection.alias
+        return [_loaded(self.model, alias, self.names, row) for row in rows]
+
+
 @cache
-def _select(model: type[models.Model]) -> tuple[str, list[str], frozenset[int]]:
-    """SELECT all columns FROM the table, the attributes they fill, and the places of encrypted ones."""
-    meta = model._meta
-    columns = _columns(meta.label, tuple(field.name for field in meta.concrete_fields))
-    listed = ", ".join(column.sql for column in columns)
-    sealed = frozenset(place for place, column in enumerate(columns) if column.encrypted is not None)
-    select = f"SELECT {listed} FROM {connection.ops.quote_name(meta.db_table)}"
-    return select, [column.attribute for column in columns], sealed
+def _shape(model: type[ModelT]) -> Shape[ModelT]:
+    return Shape(model)
 
 
 def _loaded(model: type[ModelT], alias: str, names: Sequence[str], values: Sequence[Any]) -> ModelT:
-    """What `from_db` makes of a complete row, without asking each field how to set its value."""
     row = model.__new__(model)
     row.__dict__.update(zip(names, values, strict=True))
     row._state = state = ModelState()

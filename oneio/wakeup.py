@@ -13,6 +13,8 @@ from django.db import connection
 CHANNEL = "oneio_work"
 # NOTIFY takes a lock that serialises commits: one for many messages is enough.
 DEBOUNCE_SECONDS = 0.002
+# Commits that are further apart than that hardly meet.
+QUIET_SECONDS = 0.02
 RECONNECT_SECONDS = 1.0
 
 
@@ -23,6 +25,13 @@ class Waker:
         self._due = threading.Event()
         self._lock = threading.Lock()
         self._pid = 0
+        self._asked_at = 0.0
+
+    def quiet(self) -> bool:
+        """Whether nothing was stored just before: then the caller's own commit may carry the NOTIFY, which
+        wakes workers sooner by a thread's turn and a statement. Ask once for each commit."""
+        last, self._asked_at = self._asked_at, time.monotonic()
+        return self._asked_at - last > QUIET_SECONDS
 
     def wake(self) -> None:
         """Ask for a wake-up: returns at once. Call after commit."""
@@ -66,4 +75,4 @@ def connect(parameters: dict[str, object]) -> psycopg.Connection[tuple[object, .
 
 
 _waker = Waker()
-wake = _waker.wake
+wake, quiet = _waker.wake, _waker.quiet

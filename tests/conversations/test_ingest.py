@@ -11,8 +11,9 @@ from django.http import HttpResponse
 
 from conversations import ingest
 from conversations.models import Attachment, Message, MessageBody
+from oneio.wakeup import CHANNEL, connect
 from tests.conversations.inbound import ATTACHMENTS, MESSAGES, Sender
-from tests.patience import wait_for
+from tests.patience import PATIENCE, wait_for
 
 
 @pytest.mark.django_db
@@ -134,10 +135,26 @@ def test_workers_are_woken_after_commit() -> None:
     def woken() -> None:
         seen.append((connection.in_atomic_block, Message.objects.count()))
 
-    with patch.object(ingest, "wake", woken):
+    with patch.object(ingest, "wake", woken), patch.object(ingest, "quiet", lambda: False):
         sender.post()
 
     assert seen == [(False, 1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lone_message_wakes_workers_with_its_commit() -> None:
+    sender = Sender()
+
+    with (
+        connect(connection.get_connection_params()) as listener,
+        patch.object(ingest, "quiet", lambda: True),
+        patch.object(ingest, "wake", side_effect=AssertionError("its commit has done it")),
+    ):
+        listener.execute(f"LISTEN {CHANNEL}")
+        sender.post()
+
+        assert list(listener.notifies(timeout=PATIENCE, stop_after=1))
+        assert Message.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -456,6 +456,26 @@ def test_called_pump_sees_what_else_is_due(place: Office) -> None:
         assert len(one.in_hand) == 1
 
 
+def test_pump_that_came_too_late_lets_others_begin(place: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    still = SimpleNamespace(sleep=waits.append, monotonic=time.monotonic)
+    monkeypatch.setattr(pump, "time", still)
+
+    def woken() -> list[float]:
+        waits.clear()
+        assert one._rest()
+        return waits
+
+    with a_pump() as one:
+        monkeypatch.setattr(one.bell, "wait", lambda *_: True)
+        assert woken() == []
+        one._turn(called=True)  # nothing is left for it
+        assert woken() == [pump.LOOK_AGAIN_SECONDS]
+        place.say()
+        one._turn(called=True)
+        assert woken() == []
+
+
 def test_results_that_flow_are_gathered(place: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     still = SimpleNamespace(sleep=waits.append, monotonic=time.monotonic)

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from conversations.models import Attachment, Conversation, Message, MessageBody, Participant
 from endpoints.models import EntityType
-from oneio.bulk import Writes, new_row, update_rows
+from oneio.bulk import Writes, fetch_pairs, new_row, update_rows
 from tests.factories import make_conversation, make_endpoint, make_message
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +58,20 @@ def test_encrypted_values_are_sealed() -> None:
         ("disk 0", "disk"),
         ("disk 1", None),
     ]
+
+
+def test_pairs_are_rows_that_belong_together(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    messages = [make_message(number=f"INC{number}") for number in range(3)]
+    for message in messages:
+        message.body.canonical = {"title": message.number}
+    update_rows([message.body for message in messages], "canonical")
+
+    with django_assert_num_queries(1):
+        pairs = fetch_pairs(Message, MessageBody, "ON two.id = one.response_id ORDER BY one.id DESC", [])
+
+    assert [message.number for message, _ in pairs] == ["INC2", "INC1", "INC0"]
+    assert [body.canonical["title"] for _, body in pairs] == ["INC2", "INC1", "INC0"]
+    assert [message.body_id for message, _ in pairs] == [body.pk for _, body in pairs]
 
 
 def test_new_row_is_what_the_model_makes() -> None:
@@ -135,3 +149,19 @@ def newcomers(message: Message) -> tuple[Conversation, Participant]:
         external_id="INC1",
     )
     return conversation, participant
+
+
+def test_own_statement_goes_with_the_changes(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    messages = [make_message(number=f"INC{number}") for number in range(2)]
+    writes = Writes()
+    for message in messages:
+        message.state = "processed"
+    writes.update(messages, "state")
+
+    with django_assert_num_queries(1):
+        rows = writes.send_with("SELECT %s::bigint + 1", [41])
+
+    assert rows == [(42,)]
+    assert Message.objects.filter(state="processed").count() == 2
+    with django_assert_num_queries(0):
+        writes.send()  # nothing is left of it

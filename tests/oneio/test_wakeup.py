@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -10,7 +11,7 @@ import pytest
 from django.db import connection
 
 from oneio import wakeup
-from oneio.wakeup import CHANNEL, DEBOUNCE_SECONDS, Waker, connect
+from oneio.wakeup import CHANNEL, DEBOUNCE_SECONDS, QUIET_SECONDS, Waker, connect
 from tests.patience import PATIENCE, comes_to_an_end, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +52,21 @@ def test_asking_for_a_wake_up_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> 
         for _ in range(1000):
             waker.wake()
     reachable.set()
+
+
+def test_only_the_first_of_several_finds_it_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(wakeup, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    waker = Waker()
+
+    def after(seconds: float) -> bool:
+        now[0] += seconds
+        return waker.quiet()
+
+    assert after(0) is True
+    assert after(QUIET_SECONDS / 2) is False
+    assert after(QUIET_SECONDS / 2) is False  # each begins the wait anew
+    assert after(QUIET_SECONDS * 1.1) is True
 
 
 def test_many_wishes_become_few_wake_ups(listener: psycopg.Connection[Any]) -> None:
