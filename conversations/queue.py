@@ -86,19 +86,21 @@ class LeaseLost(Exception):
 _BUSY = "SELECT count(*) FROM conversations_lane busy WHERE busy.lease_until > now() AND busy.endpoint_id ="
 # Asked as the value of an endpoint's first lane: EXISTS may become a join, which reads them all where
 # PostgreSQL believes that there are none.
-_HAS_DUE_LANES = """(
-    SELECT l.endpoint_id = g.endpoint_id FROM conversations_lane l
+_FIRST_DUE_LANE = """
+    SELECT l.endpoint_id, l.due_at FROM conversations_lane l
     WHERE l.endpoint_id >= g.endpoint_id AND (l.endpoint_id, l.due_at) <= (g.endpoint_id, now())
       AND l.due_at IS NOT NULL
     ORDER BY l.endpoint_id, l.due_at LIMIT 1
-)"""
+"""
 # Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
 # Who waits for the gate has begun before the one that had it: time never goes back for a bucket.
 _NEXT_GATE = f"""
     SELECT g.endpoint_id, e.max_in_flight, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
            e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float,
-           COALESCE((SELECT number FROM routing_revision r WHERE r.environment_id = e.environment_id), 0)
+           COALESCE((SELECT number FROM routing_revision r WHERE r.environment_id = e.environment_id), 0),
+           first.due_at
     FROM endpoints_endpointgate g JOIN endpoints_endpoint e ON e.id = g.endpoint_id
+    CROSS JOIN LATERAL ({_FIRST_DUE_LANE}) first
     JOIN (SELECT organization_id, max(served_at) AS served_at FROM endpoints_endpointgate GROUP BY 1) turn
       ON turn.organization_id = g.organization_id
     WHERE e.status = 'active'
@@ -108,18 +110,20 @@ _NEXT_GATE = f"""
       AND (g.token_refresh_until IS NULL OR g.token_refresh_until <= now())
       AND (g.circuit <> 'half_open' OR NOT EXISTS (
            SELECT FROM conversations_lane p WHERE p.id = g.probe_lane AND p.lease_until > now()))
-      AND {_HAS_DUE_LANES}
+      AND first.endpoint_id = g.endpoint_id
       AND e.max_in_flight > ({_BUSY} e.id)
       AND NOT (e.id = ANY(%s))
     ORDER BY turn.served_at, g.served_at LIMIT 1 FOR NO KEY UPDATE OF g SKIP LOCKED
 """
-# One endpoint's lanes, said so that only lane_due has them in this order (as above): by `endpoint_id =` alone
-# PostgreSQL also takes lane_next_due, and reads all that waits for the other endpoints. What is in flight is
-# counted anew: whoever had the gate a moment ago may have taken lanes that the look at it did not see yet.
+# One endpoint's lanes, from the first that the look at its gate found: before it lie only remains of rows, by
+# the ten thousand where an old snapshot keeps them. Said so that only lane_due has them in this order (as
+# above): by `endpoint_id =` alone PostgreSQL also takes lane_next_due, and reads all that waits for others.
+# What is in flight is counted anew: whoever had the gate a moment ago may have taken lanes that the look at
+# it did not see yet.
 _CLAIM_LANES = f"""
     WITH due AS (
         SELECT id, lease_until IS NOT NULL AS died FROM conversations_lane
-        WHERE endpoint_id >= %s AND (endpoint_id, due_at) <= (%s, now()) AND due_at <= now()
+        WHERE (endpoint_id, due_at) >= (%s, %s) AND (endpoint_id, due_at) <= (%s, now()) AND due_at <= now()
           AND (lease_until IS NULL OR lease_until <= now()) AND (deaths = 0 OR %s)
         ORDER BY endpoint_id, due_at LIMIT GREATEST(0, LEAST(%s, %s - ({_BUSY} %s)))
         FOR NO KEY UPDATE SKIP LOCKED
@@ -249,7 +253,8 @@ _FIND_LANES = """
 _OUTLOOK = f"""
     SELECT EXISTS (SELECT FROM conversations_lane WHERE due_at <= now())
              AND (%s OR EXISTS (SELECT FROM endpoints_endpointgate g
-                                WHERE NOT (g.endpoint_id = ANY(%s)) AND {_HAS_DUE_LANES})),
+                                CROSS JOIN LATERAL ({_FIRST_DUE_LANE}) first
+                                WHERE NOT (g.endpoint_id = ANY(%s)) AND first.endpoint_id = g.endpoint_id)),
            EXISTS (SELECT FROM conversations_message
                    WHERE state = 'received' AND (wake_at IS NULL OR wake_at <= now())),
            extract(epoch FROM LEAST(
@@ -303,14 +308,14 @@ def claim_lanes(
     gate = one(_NEXT_GATE, [bigints(without)])
     if gate is None:
         return None
-    endpoint_id, in_flight, probing, rate, tokens, elapsed, revision = gate
+    endpoint_id, in_flight, probing, rate, tokens, elapsed, revision, first = gate
     tokens = min(max(rate, 1.0), tokens + elapsed * rate) if rate else None
     if probing:
         take = 0 if one(_PROBE_IS_OUT, [endpoint_id])[0] else 1
     else:
         take = min(limit, share(endpoint_id) if share else limit, limit if tokens is None else int(tokens))
     lease = settings.LEASE_SECONDS
-    due = [endpoint_id, endpoint_id, suspects, take, in_flight, endpoint_id]
+    due = [endpoint_id, first, endpoint_id, suspects, take, in_flight, endpoint_id]
     rows = every(_CLAIM_LANES, [*due, lease, lease, probing, tokens, endpoint_id])
     claims = tuple(LaneClaim(*row) for row in rows)
     for claim in claims:
