@@ -30,7 +30,7 @@ from routing.models import (  # noqa: E402
     TranslationTable,
 )
 
-MAX_IN_FLIGHT = 64
+MAX_IN_FLIGHT = 128
 SOURCE = """
 attributes:
   title: title

@@ -23,7 +23,7 @@ from oneio.embedded_postgres import EmbeddedPostgres
 from oneio.processes import Program
 
 PUMPS = 2
-HTTP_THREADS = 64
+HTTP_THREADS = 96
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 

@@ -216,7 +216,7 @@ EXTRA_CA_FILE = os.environ.get("ONEIO_EXTRA_CA_FILE", "")
 
 # Workers. A pump stays in its process for good; one process more runs the scheduled work.
 PUMPS = int(number("ONEIO_PUMPS", 2))
-HTTP_THREADS = int(number("ONEIO_HTTP_THREADS", 64))
+HTTP_THREADS = int(number("ONEIO_HTTP_THREADS", 96))
 LEASE_SECONDS = number("ONEIO_LEASE_SECONDS", 20)
 Q_CLUSTER = {
     "name": "oneio",
