@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from conversations.models import Delivery, DeliveryState, Participant, RemoteItem, ReplacedTicket
+from django.db.models import Exists, OuterRef
+
+from conversations.models import (
+    UNFINISHED,
+    Delivery,
+    DeliveryState,
+    Participant,
+    RemoteItem,
+    ReplacedTicket,
+)
 
 _GIVEN_UP = (DeliveryState.SKIPPED, DeliveryState.CANCELLED)
 
@@ -49,15 +58,27 @@ def lock_for(deliveries: Iterable[Delivery]) -> list[ReplacedTicket]:
     return found
 
 
-def put_back(replaced: Collection[ReplacedTicket]) -> None:
+def put_back(replaced: Collection[ReplacedTicket]) -> list[int]:
     """Let tickets take part again whose successor was given up before it was there. In the transaction that
-    locked them."""
+    locked them. Returns the deliveries that wait to send what these tickets have once more."""
+    waiting: list[int] = []
     for row in replaced:
         if not Delivery.objects.filter(pk=row.delivery_id, state__in=_GIVEN_UP).exists():
             continue
         side = Participant.objects.get(conversation=row.conversation_id, endpoint=row.endpoint_id)
         if side.external_id is None:
+            waiting += _repeating(row)
             _put_back(row, side)
+    return waiting
+
+
+def _repeating(row: ReplacedTicket) -> list[int]:
+    """What was to follow to the new ticket although the old one has it, in the lane of both."""
+    rows = Delivery.objects.filter(conversation=row.conversation_id, endpoint=row.endpoint_id)
+    same = {name: OuterRef(name) for name in ("lane", "message", "rule", "part")}
+    had = Exists(Delivery.objects.filter(**same, state=DeliveryState.DELIVERED, pk__lt=row.delivery_id))
+    after = rows.filter(had, state__in=UNFINISHED, pk__gt=row.delivery_id)
+    return list(after.values_list("pk", flat=True))
 
 
 def _put_back(row: ReplacedTicket, side: Participant) -> None:

@@ -133,13 +133,14 @@ _STOPPABLE = [DeliveryState.DELAYED, DeliveryState.HELD, DeliveryState.QUEUED, D
 
 def _give_up(deliveries: Iterable[Delivery], state: DeliveryState) -> int:
     """End deliveries; a ticket that stepped back for the one that such a delivery was to make takes part
-    again."""
+    again, and does not get a second time what was to follow to that one."""
     chosen = list(deliveries)
     ended = {"state": state, "hold_reason": "", "reason": "", "in_doubt_since": None, "state_since": Now()}
     with transaction.atomic():
         replaced = replacing.lock_for(chosen)
         changed = _decide(chosen, _STOPPABLE, ended)
-        replacing.put_back(replaced)
+        needless = Delivery.objects.filter(pk__in=replacing.put_back(replaced))
+        _decide(needless, _STOPPABLE, {**ended, "state": DeliveryState.CANCELLED})
     return changed
 
 

@@ -20,7 +20,7 @@ from conversations.models import (
 from conversations.replay import lifecycle, renewal
 from conversations.replay.assessment import SENT
 from conversations.replay.rehearsal import Assessed, failure
-from conversations.replay.renewal import Renewal
+from conversations.replay.renewal import Judged, Renewal
 from conversations.replay.subject import Cannot, Effect, Subject, Tools
 from conversations.sender import RECORD
 from oneio.blame import place_of
@@ -83,16 +83,17 @@ def plan(replay: Replay, item: ReplayItem, tools: Tools) -> list[ReplayItem]:
     return [_item(item, effect, found, place) for place, (effect, found) in enumerate(judged)]
 
 
-def judge(subject: Subject, effects: list[Effect], renewing: Renewal) -> list[tuple[Effect, Assessed]]:
-    """Each effect with what it would do, knowing that those before it are sent first."""
+def judge(subject: Subject, effects: list[Effect], renewing: Renewal) -> Judged:
+    """Each effect with what it would do, knowing that those before it are sent first; then the files that
+    follow to new tickets."""
     creating: set[int] = set()
-    judged = []
+    judged: Judged = []
     for effect in effects:
         found = renewing.judge(subject, effect, creates=effect.target.id in creating)
         if effect.part == RECORD and found.finding in SENT:
             creating.add(effect.target.id)
         judged.append((effect, found))
-    return judged
+    return judged + renewing.files(subject, judged)
 
 
 def _item(chosen: ReplayItem, effect: Effect, found: Assessed, place: int) -> ReplayItem:

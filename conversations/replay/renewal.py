@@ -1,12 +1,15 @@
 """New tickets in place of those that targets have: what makes one in a replay, and what follows it there.
 
-Of a conversation, the first effect at a target that may create a ticket there makes the new one; all that the
-replay sends to that target afterwards goes to it, also what the old one has.
+Of a conversation, the first effect at a target that may create a ticket there makes the new one. The files
+that rules had sent to the old one follow at once. All that the replay sends to that target afterwards goes to
+the new one, also what the old one has.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from django.contrib.admin.models import CHANGE, LogEntry
 
@@ -20,27 +23,35 @@ from conversations.models import (
     ReplayFinding,
     ReplayItem,
     ReplayItemState,
+    ReplayRules,
     ReplayTickets,
 )
+from conversations.replay import files
 from conversations.replay.assessment import SENT
 from conversations.replay.rehearsal import Assessed, assess
-from conversations.replay.subject import Effect, Subject
+from conversations.replay.subject import Effect, Place, Subject
 from conversations.sender import RECORD
+from routing.decision import FILE
 
+Judged: TypeAlias = list[tuple[Effect, Assessed]]
 _MADE = (ReplayItemState.PLANNED, ReplayItemState.QUEUED)
 
 
 @dataclass(slots=True)
 class Renewal:
     """What a replay wants, for one conversation: `made`, the endpoints where it has made a new ticket by
-    now, or will have when this message's turn comes."""
+    now, or will have when this message's turn comes; `brought`, the files that the new ones have then."""
 
     wanted: bool
+    rules: str = ReplayRules.CURRENT
     made: set[int] = field(default_factory=set)
+    brought: frozenset[Place] = frozenset()
 
     def judge(self, subject: Subject, effect: Effect, *, creates: bool) -> Assessed:
         """What sending the effect would do; see `assess` for `creates`."""
         target = effect.target.id
+        if effect.place in self.brought:
+            return Assessed(ReplayFinding.UNDER_WAY)
         if target in self.made:
             return _follows(assess(subject, effect, creates=True))
         there = subject.participants.get(target)
@@ -54,18 +65,29 @@ class Renewal:
             subject.participants[target] = there
         return found
 
+    def files(self, subject: Subject, judged: Judged) -> Judged:
+        """The files that follow to the new tickets that are made by these, all the effects of the message."""
+        own = {effect.place for effect, _ in judged}
+        making = [effect for effect, found in judged if found.finding is ReplayFinding.ANEW]
+        following = [one for effect in making for one in files.along(subject, effect, self.rules, own)]
+        return [(one, self.judge(subject, one, creates=True)) for one in following]
+
 
 def of(replay: Replay, message: Message) -> Renewal:
     """What this replay wants, when it is the turn of this message."""
     if replay.tickets != ReplayTickets.NEW:
         return Renewal(wanted=False)
     before = replay.items.filter(
-        finding=ReplayFinding.ANEW,
-        state__in=_MADE,
-        message__conversation=message.conversation_id,
-        message__lt=message.pk,
+        state__in=_MADE, message__conversation=message.conversation_id, message__lt=message.pk
     )
-    return Renewal(True, set(before.order_by().values_list("endpoint_id", flat=True)))
+    made = dict(before.filter(finding=ReplayFinding.ANEW).values_list("endpoint_id", "message_id"))
+    sent = before.filter(part__startswith=f"{FILE}:") if made else before.none()
+    brought = frozenset(
+        (item.rule_id or 0, item.endpoint_id or 0, item.part)
+        for item in sent.only("rule_id", "endpoint_id", "part", "message_id")
+        if item.message_id >= made.get(item.endpoint_id, math.inf)
+    )
+    return Renewal(True, replay.rules, set(made), brought)
 
 
 def take_place(item: ReplayItem, effect: Effect, delivery_id: int) -> None:

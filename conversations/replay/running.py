@@ -36,6 +36,7 @@ from conversations.replay.rehearsal import Assessed, failure
 from conversations.replay.subject import Cannot, Effect, Subject, Tools
 from oneio.blame import place_of
 from oneio.wakeup import wake
+from routing.decision import FILE
 
 log = logging.getLogger(__name__)
 IN_QUEUE = 20
@@ -134,7 +135,7 @@ def _settle(
     """Make the item a delivery, or leave it out for what has changed since the plan. `made`: the endpoints
     where this replay has made a new ticket."""
     if found is None:
-        return lifecycle.leave_out(item, ReplayFinding.NO_RULE)
+        return lifecycle.leave_out(item, _why_gone(item, made))
     effect, assessed = found
     if effect.rule.version_id != item.rule_version_id:
         return lifecycle.leave_out(item, ReplayFinding.RULE_CHANGED)
@@ -154,6 +155,13 @@ def _settle(
     else:
         delivery_id = _new(effect, lane_id).pk if assessed.follows else _send(effect, lane_id)
     return lifecycle.queued(item, delivery_id)
+
+
+def _why_gone(item: ReplayItem, made: set[int]) -> ReplayFinding:
+    """Why the message does not lead to this any more; files that follow to a new ticket need that one."""
+    follows = item.replay.tickets == ReplayTickets.NEW and item.part.startswith(f"{FILE}:")
+    unmade = follows and item.endpoint_id not in made
+    return ReplayFinding.TICKET_CHANGED if unmade else ReplayFinding.NO_RULE
 
 
 def _ticket_changed(item: ReplayItem, assessed: Assessed, made: set[int]) -> bool:

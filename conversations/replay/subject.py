@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.db.models import Exists, OuterRef, Q
 
@@ -46,6 +46,8 @@ DECIDED = frozenset(
     }
 )
 Numbers = Callable[[RoutingRule], Mapping[str, int]]
+Place: TypeAlias = tuple[int, int, str]
+"""Rule, target and part: what tells an effect from the others of its message."""
 
 
 class Cannot(Exception):
@@ -92,8 +94,8 @@ class Effect:
         return self.planned.part.name
 
     @property
-    def place(self) -> tuple[int, int, str]:
-        """What tells it from the other effects of the message: rule, target and part."""
+    def place(self) -> Place:
+        """What tells it from the other effects of the message."""
         return self.rule.rule_id, self.target.id, self.part
 
     def key(self, anew: int = 0) -> str:
@@ -150,6 +152,17 @@ class Subject:
         )
         # What was read again just now is newer than whatever we have written.
         return Later(told, written=self.fresh is None and written.exists())
+
+    def earlier(self, planned: Planned) -> list[Any]:
+        """The deliveries of the same effect, oldest first; with `unsure` and their contents."""
+        rule = planned.route.rule
+        place = (rule.rule_id, rule.target_endpoint_id, planned.part.name)
+        return [row for row in self._deliveries if (row.rule_id, row.endpoint_id, row.part) == place]
+
+    def files_at(self, endpoint_id: int) -> list[Any]:
+        """The deliveries that carry files of the conversation to this endpoint, whichever message did."""
+        files = [row for row in self._deliveries if row.part.startswith(f"{FILE}:")]
+        return [row for row in files if row.endpoint_id == endpoint_id]
 
     def forget(self, endpoint_id: int) -> None:
         """See it as if this endpoint had no ticket of the conversation yet; nothing is written."""
@@ -211,7 +224,7 @@ class Subject:
         assert conversation is not None
         endpoint = self.tools.configs.with_entity(target, route.rule.target_entity)
         planned = [Planned(self.message, conversation, route, part, facts) for part in route.parts]
-        return [Effect(one, endpoint, self._snapshot(one), self._earlier(one)) for one in planned]
+        return [Effect(one, endpoint, self._snapshot(one), self.earlier(one)) for one in planned]
 
     def _snapshot(self, planned: Planned) -> dict[str, Any]:
         return {**snapshot(planned), **({"message": self._told} if self.fresh else {})}
@@ -229,11 +242,6 @@ class Subject:
         rows = Delivery.objects.filter(conversation=self.message.conversation_id)
         rows = rows.filter(Q(message=self.message) | Q(part__startswith=f"{FILE}:")).exclude(part=WRITE_BACK)
         return list(rows.annotate(unsure=Exists(unknown)).select_related("content").order_by("anew", "pk"))
-
-    def _earlier(self, planned: Planned) -> list[Any]:
-        rule = planned.route.rule
-        place = (rule.rule_id, rule.target_endpoint_id, planned.part.name)
-        return [row for row in self._deliveries if (row.rule_id, row.endpoint_id, row.part) == place]
 
 
 _READ_AGAIN = ("attributes", "codes", "native", "link", "occurred_at")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from conversations import deliveries, sender
+from conversations.files import FileStore
 from conversations.models import Delivery, Message
 from conversations.router import route_next
 from conversations.sender import Done
@@ -54,6 +55,8 @@ class Desk:
         self.tickets: dict[str, dict[str, Any]] = {}
         self.marks: dict[str, str] = {}
         self.comments: list[str] = []
+        self.files: list[tuple[str, str]] = []
+        """Ticket and name of each file."""
         self.requests: list[Action] = []
         self.answers: deque[Outcome] = deque()
         self.look_ups: deque[Found] = deque()
@@ -89,6 +92,8 @@ class Desk:
         self.tickets.setdefault(ticket, {}).update(command.attributes)
         if command.action is Action.WRITE_BACK and command.partner:
             self.tickets[ticket]["partner"] = command.partner.number
+        if command.file:
+            self.files.append((ticket, command.file.name))
         if command.comment:
             self.comments.append(command.comment.text)
             items = (RemoteItem("comment", f"ours-{len(self.comments)}"),)
@@ -192,7 +197,8 @@ class Office:
 
     def perform(self, endpoint: Endpoint | None = None) -> list[Done]:
         """Claim and carry out what is due for the target; not recorded yet."""
-        return [sender.perform(job, self.http) for job in take((endpoint or self.target).pk)]
+        due = take((endpoint or self.target).pk)
+        return [sender.perform(job, self.http, FileStore()) for job in due]
 
     def deliver(self, endpoint: Endpoint | None = None) -> list[Done]:
         """Claim, carry out and record what is due for the target."""
