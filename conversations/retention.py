@@ -1,4 +1,5 @@
-"""Deletes what has been kept long enough: contents after some days, conversations after a long silence.
+"""Deletes what has been kept long enough: contents after some days, conversations after a long silence, and
+the notes of who read them later still.
 
 Small batches in short transactions; rows that somebody else has in hand are left for the next run. So it may
 be killed at any moment, run twice at once, and never makes anybody wait. What is unfinished is never touched.
@@ -34,6 +35,7 @@ from conversations.models import (
     Message,
     MessageBody,
     MessageState,
+    PayloadView,
     ReplayItem,
     ReplayState,
 )
@@ -234,6 +236,19 @@ def _delete(messages: list[int], conversations: list[UUID]) -> None:
             cursor.execute(statement, keys)
 
 
+def _views(before: datetime) -> Any:
+    return PayloadView.objects.filter(first_seen_at__lt=before).values_list("pk")
+
+
+def _no_views(_: list[Any]) -> set[Any]:
+    """What was read may be there still, or long gone: an entry stands for itself."""
+    return set()
+
+
+def _delete_views(rows: list[Row]) -> None:
+    PayloadView.objects.filter(pk__in=[pk for (pk,) in rows]).delete()
+
+
 def _open(**where: OuterRef) -> Exists:
     return Exists(Delivery.objects.filter(state__in=UNFINISHED, **where))
 
@@ -277,4 +292,5 @@ STEPS = (
         _delete_messages,
         key="body_id",
     ),
+    Step("who read what", "RETENTION_VIEW_DAYS", _views, _no_views, _delete_views),
 )

@@ -31,7 +31,10 @@ class PayloadView(EnvironmentModel):
                 fields=["person", "subject", "key", "hour"], name="payload_view_once_an_hour"
             ),
         ]
-        indexes = [models.Index(fields=["environment", "-id"], name="payload_view_latest")]
+        indexes = [
+            models.Index(fields=["environment", "-id"], name="payload_view_latest"),
+            models.Index(fields=["first_seen_at"], name="payload_view_oldest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.person} read {self.subject} {self.key}"

@@ -30,6 +30,7 @@ from conversations.models import (
     MessageBody,
     MessageState,
     Participant,
+    PayloadView,
     RemoteItem,
     ReplacedTicket,
 )
@@ -228,12 +229,50 @@ def test_old_message_of_no_conversation_goes() -> None:
 
 
 def test_zero_days_keep_for_ever(settings: Settings) -> None:
-    settings.RETENTION_CONTENT_DAYS = settings.RETENTION_CONVERSATION_DAYS = 0
+    settings.RETENTION_CONTENT_DAYS = settings.RETENTION_CONVERSATION_DAYS = settings.RETENTION_VIEW_DAYS = 0
     delivery = old_delivery(age=ANCIENT)
+    seen = view_of(delivery, timedelta(days=9999))
 
     assert retention.run() == {}
 
     assert DeliveryContent.objects.get(delivery=delivery).emptied_at is None
+    assert PayloadView.objects.filter(pk=seen.pk).exists()
+
+
+def view_of(delivery: Delivery, age: timedelta) -> PayloadView:
+    """A person read what the delivery says, that long ago."""
+    row = PayloadView.objects.create(
+        environment=delivery.environment,
+        person="ada",
+        subject="delivery",
+        key=str(delivery.pk),
+        hour=timezone.now() - age,
+    )
+    PayloadView.objects.filter(pk=row.pk).update(first_seen_at=Now() - age)
+    return row
+
+
+def test_notes_of_who_read_what_go_after_two_years(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_small_batches(monkeypatch)
+    delivery = make_delivery()
+    young = view_of(delivery, timedelta(days=729))
+    for days in range(731, 736):
+        view_of(delivery, timedelta(days=days))
+
+    gone = retention.run()
+
+    assert gone["who read what"] == 5
+    assert list(PayloadView.objects.values_list("pk", flat=True)) == [young.pk]
+
+
+def test_note_of_who_read_what_outlives_its_conversation() -> None:
+    delivery = old_delivery(age=ANCIENT)
+    seen = view_of(delivery, ANCIENT)
+
+    retention.run()
+
+    assert not Conversation.objects.exists()
+    assert PayloadView.objects.filter(pk=seen.pk).exists()
 
 
 def in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,4 +25,4 @@ class Command(BaseCommand):
         for name, number in counts.items():
             self.stdout.write(f"{name}: {number} {word}")
         if not counts:
-            self.stdout.write("Everything is kept for ever: both settings are 0.")
+            self.stdout.write("Everything is kept for ever: all settings are 0.")
