@@ -10,6 +10,7 @@ from endpoints import configs
 from endpoints.http import HttpClient, HttpFailure, HttpRequest, NetworkPolicy
 from endpoints.models import Endpoint
 from endpoints.outcomes import Failure, Outcome, Result
+from oneio.crypto import Undecryptable
 
 PATIENCE_SECONDS = 15.0
 
@@ -53,9 +54,14 @@ def reach(endpoint: Endpoint) -> Finding:
 
 def log_in(endpoint: Endpoint) -> Finding:
     """Whether the system accepts the stored credentials, by a harmless request."""
+    try:
+        adapter = configs.load(endpoint).adapter
+    except Undecryptable as problem:
+        said = f"{endpoint.name} was not asked: its stored secrets cannot be read. {problem}"
+        return Finding(False, f"{said} Or enter them again, save, then test again.")
     http = client()
     try:
-        outcome = configs.load(endpoint).adapter.check_credentials(http)
+        outcome = adapter.check_credentials(http)
     finally:
         http.close()
     if outcome.confirmed:

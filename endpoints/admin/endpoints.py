@@ -310,6 +310,7 @@ class EndpointAdmin(EnvironmentAdmin):
             "chip": gate_words.chip(endpoint, timezone.now()),
             "why": gate_words.obstacle(gate, timezone.now()) if gate else "",
             "gate": gate,
+            "unreadable": outbound_secrets.stored(endpoint).problem,
             "suspended": endpoint.status == EndpointStatus.SUSPENDED,
             "may_test": may(request, Permission.INTEGRATE, endpoint),
             "may_operate": may(request, Permission.OPERATE, endpoint),

@@ -22,6 +22,11 @@ from endpoints.models import Endpoint, EntityType, Reference
 from oneio.admin.base import TenantForm
 
 STORED = "Stored. Leave empty to keep it."
+UNREADABLE = "What is stored cannot be read. Enter it again."
+NO_SECRETS = (
+    "No secrets can be stored now. {} If that key is lost, whoever runs oneio makes new ones with manage.py"
+    " rotate_keys --new-data-keys; then enter the secrets again and save."
+)
 
 
 class CodesField(forms.CharField):
@@ -88,16 +93,17 @@ class EndpointForm(TenantForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        stored = outbound_secrets.stored(self.instance) if self.instance.pk else frozenset()
-        self.missing_secrets = {setting.name for setting in self.declared if setting.secret} - stored
+        stored = outbound_secrets.stored(self.instance) if self.instance.pk else outbound_secrets.Stored()
+        self.missing_secrets = {setting.name for setting in self.declared if setting.secret} - stored.names
+        self.secrets_are_lost = bool(stored.problem)
         for setting in self.declared:
             field = self.fields.get(field_name(self.kind, setting))
             if field is not None:
                 field.initial = (
                     self.instance.settings.get(setting.name, setting.default) if not setting.secret else ""
                 )
-                if setting.secret and setting.name in stored:
-                    field.help_text = f"{setting.help} {STORED}"
+                if setting.secret and (stored.problem or setting.name in stored.names):
+                    field.help_text = f"{setting.help} {UNREADABLE if stored.problem else STORED}"
 
     @property
     def secret_names(self) -> set[str]:
@@ -112,6 +118,8 @@ class EndpointForm(TenantForm):
             name = field_name(self.kind, setting)
             if self._is_missing(setting, cleaned) and name not in self.errors:
                 self.add_error(name, f"{setting.label} is needed. {setting.help}")
+        if self.secrets_are_lost:
+            self._ask_for_secrets_again(cleaned)
         return cleaned
 
     def settings(self) -> dict[str, str]:
@@ -130,6 +138,15 @@ class EndpointForm(TenantForm):
             for setting in self.declared
             if setting.secret
         }
+
+    def _ask_for_secrets_again(self, cleaned: Mapping[str, Any]) -> None:
+        """What is entered takes the place of what cannot be read: it must not be nothing by oversight."""
+        secret = [setting for setting in self.declared if setting.secret and self._applies(setting, cleaned)]
+        names = [field_name(self.kind, setting) for setting in secret]
+        if obstacle := outbound_secrets.obstacle(self.instance):
+            self.add_error(None, NO_SECRETS.format(obstacle))
+        elif names and not any(cleaned.get(name) for name in names):
+            self.add_error(names[0], UNREADABLE)
 
     def _is_missing(self, setting: Setting, cleaned: Mapping[str, Any]) -> bool:
         if not setting.required or not self._applies(setting, cleaned):

@@ -1,6 +1,6 @@
 import re
 import threading
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 from endpoints import outbound_secrets, receiver_logins
 from endpoints.admin import receiver
 from endpoints.models import Alert, AlertKind, Credentials, Endpoint, EndpointGate, EndpointStatus, EntityType
+from oneio.crypto import create_data_key, forget_keys
 from tests.factories import make_endpoint, make_environment, make_receiver_login
 from tests.signed_in import signed_in
 
@@ -130,6 +131,75 @@ def test_new_secret_drops_the_access_token():
     credentials = Credentials.objects.get(endpoint=endpoint)
     assert credentials.secrets == {"password": "new"}
     assert (credentials.token, credentials.token_expires_at) == (None, None)
+
+
+def lose_key(settings) -> None:
+    """Run on without the encryption key that opens what is stored, as a restarted process would."""
+    settings.ENCRYPTION_KEYS = [{"id": "new", "key": b64encode(b"n" * 32).decode()}]
+    forget_keys()
+
+
+def test_page_opens_although_secrets_cannot_be_read(settings):
+    endpoint = make_servicenow()
+    lose_key(settings)
+
+    html = text_of(signed_in().get(change(endpoint)))
+
+    assert "The stored secrets cannot be read." in html
+    assert "is missing from ONEIO_ENCRYPTION_KEYS. Add it back." in html
+    assert "What is stored cannot be read. Enter it again." in html
+
+
+def test_secrets_that_cannot_be_read_are_asked_for(settings):
+    endpoint = make_servicenow()
+    lose_key(settings)
+    create_data_key(endpoint.organization_id)
+
+    answer = signed_in().post(change(endpoint), entered(servicenow_password=""))
+
+    assert "servicenow_password" in answer.context["adminform"].form.errors
+    assert outbound_secrets.stored(endpoint).problem
+
+
+def test_endpoint_without_secrets_is_saved_although_its_empty_ones_cannot_be_read(settings):
+    endpoint = make_endpoint()
+    lose_key(settings)
+    create_data_key(endpoint.organization_id)
+
+    outbound_secrets.keep(endpoint, {})
+
+    assert outbound_secrets.stored(endpoint).problem == ""
+
+
+def test_secrets_entered_again_take_the_place_of_unreadable_ones(settings):
+    endpoint = make_servicenow()
+    lose_key(settings)
+    create_data_key(endpoint.organization_id)
+
+    signed_in().post(change(endpoint), entered(servicenow_password="again"))
+
+    assert Credentials.objects.get(endpoint=endpoint).secrets == {"password": "again"}
+    assert "cannot be read" not in text_of(signed_in().get(change(endpoint)))
+
+
+def test_secrets_that_cannot_be_stored_are_refused_in_words(settings):
+    endpoint = make_servicenow()
+    before = bytes(Credentials.objects.get(endpoint=endpoint).__dict__["secrets"])
+    lose_key(settings)
+
+    html = text_of(signed_in().post(change(endpoint), entered(servicenow_password="again")))
+
+    assert "No secrets can be stored now." in html
+    assert bytes(Credentials.objects.get(endpoint=endpoint).__dict__["secrets"]) == before
+
+
+def test_credentials_that_cannot_be_read_are_tested_in_words(settings):
+    endpoint = make_servicenow()
+    lose_key(settings)
+
+    html = text_of(signed_in().post(f"{LIST}{endpoint.pk}/test-credentials/", follow=True))
+
+    assert "ServiceNow was not asked: its stored secrets cannot be read." in html
 
 
 def test_name_taken_is_said_beside_the_field():

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from conversations.models import MessageBody
 from oneio.crypto import forget_keys
@@ -24,6 +24,19 @@ def test_old_key_can_be_retired_after_rotation(settings: Any) -> None:
     forget_keys()
 
     assert MessageBody.objects.get(pk=message.body_id).raw == b"before"
+
+
+@pytest.mark.django_db
+def test_lost_key_is_said_in_words_and_fresh_data_keys_work(settings: Any) -> None:
+    message = make_message(raw=b"before")
+    settings.ENCRYPTION_KEYS = [{"id": "new", "key": base64.b64encode(os.urandom(32)).decode()}]
+    forget_keys()
+
+    with pytest.raises(CommandError, match=r"is missing from ONEIO_ENCRYPTION_KEYS\. Add it back\. What is"):
+        call_command("rotate_keys", "--new-data-keys")
+
+    later = make_message(message.endpoint, raw=b"after")
+    assert MessageBody.objects.get(pk=later.body_id).raw == b"after"
 
 
 @pytest.mark.django_db

@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from oneio.crypto import create_data_key, rewrap_data_keys
+from oneio.crypto import Undecryptable, create_data_key, rewrap_data_keys
 from oneio.models import Organization
 
 
@@ -27,4 +27,13 @@ class Command(BaseCommand):
         if options["new_data_keys"]:
             for organization in Organization.objects.all():
                 create_data_key(organization.pk)
-        self.stdout.write(f"{rewrap_data_keys()} data keys are wrapped with the newest encryption key.")
+        try:
+            wrapped = rewrap_data_keys()
+        except Undecryptable as problem:
+            fresh = (
+                " What is stored from now on is sealed with fresh data keys."
+                if options["new_data_keys"]
+                else ""
+            )
+            raise CommandError(f"No older data key was wrapped anew. {problem}{fresh}") from None
+        self.stdout.write(f"{wrapped} data keys are wrapped with the newest encryption key.")
