@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from routing.condition_tree import Condition, Group, Node
+from routing.operators import OPERATORS
 
 Style = Callable[[str], str]
 """How a path or a value is shown; escapes it where it must be."""
@@ -22,6 +24,24 @@ def node_in_words(node: Node, path: Style = str, value: Style = str) -> str:
     if isinstance(node, Group):
         return _group(node, path, value)
     return f"{path(node.path)} {_comparison(node, value)}"
+
+
+def delay_in_words(delay: Mapping[str, Any]) -> str:
+    """What a message waits for, of a delay as documents write it."""
+    match delay["kind"]:
+        case "time":
+            return f"{_span(delay['seconds'])} after it was received"
+        case "target":
+            return "the target's ticket is known"
+    values = delay.get("values") or [delay.get("value", "")]
+    told = [delay["variable"], OPERATORS[delay["operator"]].label, " or ".join(filter(None, values))]
+    return " ".join(filter(None, told))
+
+
+def _span(seconds: int) -> str:
+    sizes = ((86400, 10**9, "d"), (3600, 24, "h"), (60, 60, "min"), (1, 60, "s"))
+    numbers = ((seconds // size % whole, unit) for size, whole, unit in sizes)
+    return " ".join(f"{number} {unit}" for number, unit in numbers if number)
 
 
 def _group(group: Group, path: Style, value: Style) -> str:

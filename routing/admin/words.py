@@ -13,8 +13,9 @@ from oneio import access
 from oneio.admin import display
 from routing.errors import RuleError
 from routing.models import Mapping, MappingCategory, RoutingRule, RuleAction, RuleVersion
+from routing.portable import shape
 from routing.rules import condition_trees
-from routing.wording import node_in_words
+from routing.wording import delay_in_words, node_in_words
 
 CATEGORIES = {
     MappingCategory.OUTBOUND: "What is sent",
@@ -87,6 +88,7 @@ def version_body(version: RuleVersion) -> dict[str, Any]:
         "path": path_of(version),
         "operations": ", ".join(version.operations),
         "conditions": condition_words(version),
+        "delays": [delay_in_words(shape.DELAY.write(row)) for row in version.delays.all()],
         "categories": [
             (
                 title,

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from routing.delays import DELAY_KINDS
+from routing.wording import delay_in_words
+
 IDENTITIES = ("target", "name")
 """Keys by which an entry of a list is the same entry in the other document."""
 
@@ -94,6 +97,8 @@ def _is_pair(item: Any) -> bool:
 def _words(value: Any) -> str:
     """A value in one line: conditions as words, the rest as people write it."""
     if isinstance(value, Mapping):
+        if value.get("kind") in DELAY_KINDS:
+            return f"waits until {delay_in_words(value)}"
         if "attribute" in value:
             said = value.get("value", value.get("values", ""))
             return " ".join(filter(None, [value["attribute"], value.get("operator", ""), _words(said)]))

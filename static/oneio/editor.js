@@ -38,7 +38,7 @@ document.addEventListener("alpine:init", () => {
         conversation: "Nothing is kept with the ticket yet. What is kept here is read by later messages as conversation.name.",
       }[this.tab];
     },
-    get targetHeading() { return { outgoing: "To", variables: "Variable", conversation: "Conversation variable" }[this.tab] || "To"; },
+    get targetHeading() { return { outgoing: "To", variables: "Variable", conversation: "Variable" }[this.tab] || "To"; },
     get addLabel() { return this.tab === "outgoing" ? "Add a field of the target, then Enter" : "Add a variable by its name, then Enter"; },
     get addList() { return this.tab === "outgoing" ? "editor-targets" : null; },
     get tableNames() { return Object.keys(this.tables).sort(); },

@@ -194,6 +194,11 @@ document.addEventListener("alpine:init", () => {
     get takesOne() { return this.takes === "value"; },
     get takesSeveral() { return this.takes === "values"; },
     get takesPair() { return this.takes === "pair"; },
+    get spelled() {
+      const seconds = this.row.seconds || 0;
+      const parts = [[Math.floor(seconds / 86400), "d"], [Math.floor(seconds / 3600) % 24, "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
+      return seconds < 60 ? "" : `: ${parts.filter(([number]) => number).map((part) => part.join(" ")).join(" ")}`;
+    },
     kindChanged() {
       if (this.isTime) this.row.seconds ||= 300;
       if (this.isVariable) this.row.operator ||= "equals";

@@ -3,7 +3,7 @@
 import pytest
 
 from routing.compiled import Condition, Group
-from routing.wording import in_words
+from routing.wording import delay_in_words, in_words
 
 PRIORITY = Condition("priority", "in", values=("1 - Critical", "2 - High"))
 FREE, MOVED = Condition("assignee", "not_exists"), Condition("status", "changed_from_to", values=("New", ""))
@@ -30,3 +30,20 @@ def test_path_and_value_are_shown_in_their_styles():
     shown = in_words([Condition("title", "contains", "x")], path=str.upper, value=lambda text: f"<{text}>")
 
     assert shown == "TITLE contains <x>"
+
+
+@pytest.mark.parametrize(
+    ("delay", "words"),
+    [
+        ({"kind": "time", "seconds": 75}, "1 min 15 s after it was received"),
+        ({"kind": "time", "seconds": 86400}, "1 d after it was received"),
+        ({"kind": "target"}, "the target's ticket is known"),
+        ({"kind": "variable", "variable": "approved", "operator": "equals", "value": "yes"},
+         "approved is yes"),
+        ({"kind": "variable", "variable": "level", "operator": "in", "values": ["1", "2"]},
+         "level is one of 1 or 2"),
+        ({"kind": "variable", "variable": "approved", "operator": "exists"}, "approved has a value"),
+    ],
+)  # fmt: skip
+def test_delay_says_what_is_waited_for(delay, words):
+    assert delay_in_words(delay) == words

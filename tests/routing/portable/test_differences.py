@@ -30,6 +30,11 @@ from routing.portable.differences import differences
             {"outgoing": [{"target": "b"}, {"target": "a"}]},
             ["outgoing › order: a, b → b, a"],
         ),
+        (
+            {"delays": []},
+            {"delays": [{"kind": "time", "seconds": 75}]},
+            ["delays: added waits until 1 min 15 s after it was received", "delays: removed nothing"],
+        ),
         ({"x": {"y": [1]}}, {"x": {"y": [1]}}, []),
     ],
 )  # fmt: skip
