@@ -14,7 +14,7 @@ from conversations.models import NEEDS_YOU, Delivery, DeliveryState, HoldReason,
 from conversations.statistics import first_key
 from endpoints.models import Alert, Endpoint
 from oneio import access
-from oneio.admin import display
+from oneio.admin import display, switch
 from oneio.admin.page import url_of
 from oneio.home.cards import Traffic
 
@@ -22,8 +22,10 @@ LOOK_BACK = timedelta(days=7)
 
 
 def held_badge(request: HttpRequest) -> str:
-    """How many deliveries need a person, for the menu; empty when none does."""
-    held = access.readable(request.user, Delivery).filter(state=DeliveryState.HELD)[:100].count()
+    """How many deliveries need a person in the chosen environment, for the menu; empty when none does."""
+    found = access.readable(request.user, Delivery).filter(state=DeliveryState.HELD)
+    environment = switch.chosen(request)
+    held = (found.filter(environment=environment) if environment else found)[:100].count()
     return "99+" if held == 100 else str(held or "")
 
 

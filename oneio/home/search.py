@@ -39,7 +39,10 @@ def search(request: HttpRequest) -> HttpResponse:
     began, term = time.monotonic(), request.GET.get("s", "").strip()
     if not term:
         return HttpResponse()
-    page = Paginator(list(find(request, term)), 100)
+    found = list(find(request, term))
+    if not found:
+        return TemplateResponse(request, "oneio/nothing_found.html", {"term": term})
+    page = Paginator(found, 100)
     context = {
         "page_obj": page,
         "results": page.page(1),
@@ -64,7 +67,10 @@ def _tickets(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     """Tickets with that number or id; a ticket's copies in other systems lead to the same page."""
     found = rows.tickets(request, term).select_related("endpoint", "entity_type").defer("shadow")
     for row in found[:SHOWN]:
-        yield SearchResult(_name(row), f"{row.entity_type} in {row.endpoint}", _ticket_page(row), "forum")
+        names = (_name(row), row.external_id or "")
+        asked = "" if term.casefold() in map(str.casefold, names) else f", in place of {term}"
+        described = f"{row.entity_type} in {row.endpoint}{asked}"
+        yield SearchResult(_name(row), described, _ticket_page(row), "forum")
 
 
 def _messages(request: HttpRequest, term: str) -> Iterator[SearchResult]:

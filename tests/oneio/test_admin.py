@@ -391,6 +391,25 @@ class TestHome:
 
         assert re.search(r"Needs you.*?>\s*1\s*</span>", html, re.S)
 
+    def test_menu_counts_in_the_chosen_environment(self):
+        held = make_delivery(state=DeliveryState.HELD, hold_reason=HoldReason.REFUSED)
+        other = make_environment(held.environment.organization, "qa")
+        client = signed_in()
+
+        here, there = (
+            text_of(client.get("/admin/endpoints/alert/", {"environment": pk}))
+            for pk in (held.environment_id, other.pk)
+        )
+
+        assert re.search(r"Needs you.*?>\s*1\s*</span>", here, re.S)
+        assert not re.search(r"Needs you.*?>\s*1\s*</span>", there, re.S)
+
+    def test_search_says_when_it_finds_nothing(self):
+        said = text_of(signed_in().get("/admin/search/", {"s": "a<b", "extended": "1"}))
+
+        assert "Nothing that you may see is called “a&lt;b”" in said
+        assert "/admin/why/?q=a%3Cb" in said
+
     def test_search_finds_tickets_endpoints_and_rules(self):
         delivery = make_delivery()
         delivery.conversation.participants.create(

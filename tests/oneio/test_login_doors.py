@@ -73,6 +73,12 @@ class TestPage:
         assert "Try again in 15 minutes" in answer.content.decode()
         assert 'name="password"' in answer.content.decode()
         assert "sessionid" not in answer.cookies
+        assert "Please correct the error" not in answer.content.decode()
+
+    def test_what_is_left_empty_is_pointed_at(self) -> None:
+        said = log_in("", PASSWORD).content.decode()
+
+        assert "Please correct the error below." in said
 
     def test_nobody_learns_which_names_exist(self, ada: User) -> None:
         def told(name: str) -> list[tuple[int, str]]:
