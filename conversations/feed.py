@@ -36,6 +36,7 @@ from conversations.models import (
     Message,
     MessageState,
     Participant,
+    ReplacedTicket,
 )
 from endpoints.models import Endpoint
 from oneio.identifiers import as_uuid, earliest
@@ -107,10 +108,11 @@ class Among(Func):
 
 
 def latest(visible: Visible, wanted: Wanted, number: int) -> QuerySet[Message]:
-    """The latest `number` messages that fit, newest first, each with `sent` and `tickets` as JSON."""
+    """The latest `number` messages that fit, newest first, each with `sent`, `tickets` and
+    `replaced` as JSON."""
     keys = _found(visible, wanted) if wanted.term else _merged(visible, wanted, number)
     rows = Message.objects.filter(Among(F("pk"), ArraySubquery(keys))).order_by("-pk")
-    rows = rows.annotate(sent=_sent(), tickets=_tickets())
+    rows = rows.annotate(sent=_sent(), tickets=_tickets(), replaced=_replaced())
     found: QuerySet[Message] = rows[:number]
     return found
 
@@ -293,4 +295,13 @@ def _tickets() -> ArraySubquery:
     """The tickets of a message's conversation."""
     rows = Participant.objects.filter(conversation=OuterRef("conversation_id")).order_by("id")
     shown = JSONObject(endpoint="endpoint_id", number="number", external_id="external_id", link="link")
+    return ArraySubquery(rows.values(shown=shown))
+
+
+def _replaced() -> ArraySubquery:
+    """The tickets that others took the place of, and from which delivery on."""
+    rows = ReplacedTicket.objects.filter(conversation=OuterRef("conversation_id")).order_by("delivery_id")
+    shown = JSONObject(
+        endpoint="endpoint_id", number="number", external_id="external_id", delivery="delivery_id"
+    )
     return ArraySubquery(rows.values(shown=shown))

@@ -20,6 +20,8 @@ from routing.decision import Facts, Part, Route, context, decide, is_internal
 from routing.explanation import ACTED, Account, Finding, explain
 
 NOBODY = UUID(int=0)
+KEPT = "conversation."
+"""Begins the name of what is kept as a conversation variable, among all that comes of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Tried:
     @property
     def effects(self) -> dict[str, Outgoing]:
         """All that would come of it: the outgoing fields, then what is kept, as `conversation.<variable>`."""
-        kept = {f"conversation.{name}": value for name, value in self.kept.items()}
+        kept = {f"{KEPT}{name}": value for name, value in self.kept.items()}
         return {**self.fields, **{name: Outgoing(name, value) for name, value in kept.items()}}
 
     @property

@@ -26,7 +26,7 @@ from conversations.models import (
     DeliveryState,
     HoldReason,
     MessageBody,
-    Participant,
+    Reason,
 )
 from conversations.planning import LOOP_DELIVERIES
 from endpoints.admin.gate_words import mark as endpoint_mark
@@ -116,7 +116,7 @@ class DeliveryAdmin(WorkPage):
                 "conversation",
             )
             .defer("conversation__variables")
-            .prefetch_related(rows.with_participants("conversation__"))
+            .prefetch_related(rows.with_participants("conversation__"), rows.with_replaced("conversation__"))
         )
 
     def get_search_results(
@@ -267,13 +267,13 @@ class DeliveryAdmin(WorkPage):
     @admin.display(description="State")
     def state_chip(self, delivery: Delivery) -> SafeString:
         """Where it stands."""
-        ticket = self._ticket(delivery)
+        ticket = rows.ticket_of(delivery)
         return looks.delivery_chip(delivery, rows.gate_of(delivery), str(ticket or ""))
 
     @admin.display(description="To")
     def target(self, delivery: Delivery) -> SafeString:
         """Where it goes, and the ticket there."""
-        ticket = self._ticket(delivery)
+        ticket = rows.ticket_of(delivery)
         name = (ticket.number or ticket.external_id or "") if ticket else ""
         return format_html(
             '<span class="oi-line">{}<span>{}</span><strong>{}</strong></span>',
@@ -300,8 +300,10 @@ class DeliveryAdmin(WorkPage):
 
     @admin.display(description="Why")
     def why(self, delivery: Delivery) -> SafeString:
-        """Why it waits for a person."""
+        """Why it waits, for a person or for what its rule says."""
         reason = HoldReason(delivery.hold_reason).label if delivery.hold_reason else ""
+        if delivery.state == DeliveryState.DELAYED:
+            reason = Reason(delivery.reason).label
         return format_html('<span class="oi-nowrap">{}</span>', reason) if reason else display.NOTHING
 
     @admin.display(description="Since")
@@ -313,6 +315,3 @@ class DeliveryAdmin(WorkPage):
     def environment_name(self, delivery: Delivery) -> SafeString:
         """Which environment it is in."""
         return display.environment_bar(delivery.environment, named=False)
-
-    def _ticket(self, delivery: Delivery) -> Participant | None:
-        return looks.number_of(delivery, rows.participants_of(delivery.conversation))

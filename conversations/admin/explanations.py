@@ -90,6 +90,14 @@ _HELD: dict[str, Explanation] = {
         "Retry to send it, or Skip to let the later ones pass.",
     ),
 }
+_GONE = Explanation(
+    "{target} does not find what this is about{status}.",
+    "Most often the ticket was deleted or moved there, or our user may not see it. Later messages of this"
+    " ticket wait behind this one; nothing is lost.",
+    "Read what {target} said below. If our user lacks a right, give it, then Retry. If the ticket is gone,"
+    " Skip; then Replay the message, planned with New tickets in their place.",
+)
+_NOT_THERE = (404, 410)
 _FAILED: dict[str, tuple[str, str]] = {
     Failure.TRANSIENT: ("{target} did not take it: it was unreachable or had a fault.", "It is tried again."),
     Failure.RATE_LIMITED: ("{target} asked us to slow down.", "It is sent when {target} allows it."),
@@ -159,7 +167,7 @@ def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) ->
     target, rule = str(delivery.endpoint), str(delivery.rule)
     if delivery.state == DeliveryState.HELD:
         status = f" (HTTP {delivery.status_code})" if delivery.status_code else ""
-        words = _HELD[delivery.hold_reason]
+        words = _held(delivery)
         filled = (
             part.format(target=target, rule=rule, status=status)
             for part in (words.happened, words.means, words.to_do)
@@ -184,6 +192,11 @@ def of_delivery(delivery: Delivery, gate: EndpointGate | None, now: datetime) ->
     return None
 
 
+def _held(delivery: Delivery) -> Explanation:
+    refused = delivery.hold_reason == HoldReason.REFUSED
+    return _GONE if refused and delivery.status_code in _NOT_THERE else _HELD[delivery.hold_reason]
+
+
 def _because(delivery: Delivery) -> Explanation:
     words = _REASONS[delivery.reason]
     names = {
@@ -204,6 +217,8 @@ def of_attempt(attempt: Attempt, target: str) -> tuple[str, str]:
         return result, ""
     if (attempt.result, attempt.failure) == (Result.NOT_SENT, Failure.DATA):
         return result, "The rule could not make the request. Correct the mapping or the table."
+    if attempt.status_code in _NOT_THERE:
+        return result, f"{target} does not find what this is about."
     happened, follows = _FAILED[attempt.failure]
     return result, f"{happened} {follows}".format(target=target)
 

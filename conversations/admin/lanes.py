@@ -49,8 +49,8 @@ class LaneState:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One system of the conversation. `may_resync`: it has told us about its ticket; `replaced`: the links to
-    those that took part before this one, and until when."""
+    """One system of the conversation. `may_resync`: it has told us about its ticket; `replaced`: the tickets
+    that took part before this one."""
 
     endpoint: Endpoint
     mark: SafeString
@@ -58,7 +58,12 @@ class Column:
     number: SafeString
     state: LaneState | None
     may_resync: bool = False
-    replaced: list[tuple[SafeString, datetime]] = field(default_factory=list)
+    replaced: list[ReplacedTicket] = field(default_factory=list)
+
+    @property
+    def in_place_of(self) -> list[tuple[SafeString, datetime]]:
+        """The links to the tickets that took part before, and until when."""
+        return [(display.remote_link(row.link, row), row.replaced_at) for row in self.replaced]
 
 
 def columns(request: HttpRequest, conversation: Conversation) -> list[Column]:
@@ -68,7 +73,8 @@ def columns(request: HttpRequest, conversation: Conversation) -> list[Column]:
     by_endpoint = {lane.endpoint_id: lane for lane in lanes.select_related("endpoint__gate__endpoint")}
     operable = may(request, Permission.OPERATE, conversation)
     senders = rows.senders_of(conversation) if operable else set()
-    replaced = list(access.readable(request.user, ReplacedTicket).filter(conversation=conversation))
+    old = access.readable(request.user, ReplacedTicket).filter(conversation=conversation)
+    replaced = list(old.defer("memory"))
     return [
         Column(
             endpoint=ticket.endpoint,
@@ -77,11 +83,7 @@ def columns(request: HttpRequest, conversation: Conversation) -> list[Column]:
             number=_number(ticket),
             state=lane_state(lane, heads.get(lane.pk, []), operable) if lane else None,
             may_resync=ticket.endpoint_id in senders,
-            replaced=[
-                (display.remote_link(row.link, row), row.replaced_at)
-                for row in replaced
-                if row.endpoint_id == ticket.endpoint_id
-            ],
+            replaced=[row for row in replaced if row.endpoint_id == ticket.endpoint_id],
         )
         for ticket in rows.participants_of(conversation)
         for lane in [by_endpoint.get(ticket.endpoint_id)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from conversations.models import (
     Message,
     MessageState,
     Participant,
+    ReplacedTicket,
     Replay,
     ReplayFinding,
     ReplayState,
@@ -152,8 +154,16 @@ def _obstacle(gate: EndpointGate | None) -> str:
     return gate_words.obstacle(gate, timezone.now()) if gate else ""
 
 
-def number_of(delivery: Delivery, participants: list[Participant]) -> Participant | None:
-    """The ticket at the delivery's target, if it is known."""
+def number_of(
+    delivery: Delivery, participants: Iterable[Participant], replaced: Iterable[ReplacedTicket]
+) -> Participant | ReplacedTicket | None:
+    """The ticket at the delivery's target, if it is known: for what came before a ticket took another's
+    place, the one of then."""
+    then = [
+        row for row in replaced if row.endpoint_id == delivery.endpoint_id and row.delivery_id > delivery.pk
+    ]
+    if then:
+        return min(then, key=lambda row: row.delivery_id)
     return next((row for row in participants if row.endpoint_id == delivery.endpoint_id), None)
 
 

@@ -87,7 +87,11 @@ def delivery_cards(found: QuerySet[Delivery], readable: bool) -> list[dict[str, 
             "endpoint__gate__endpoint", "rule", "conversation", "content", "message__endpoint"
         )
         .defer("conversation__variables", "content__snapshot")
-        .prefetch_related(rows.with_attempts(), rows.with_participants("conversation__"))
+        .prefetch_related(
+            rows.with_attempts(),
+            rows.with_participants("conversation__"),
+            rows.with_replaced("conversation__"),
+        )
         .order_by("id")
     )
     return [delivery_card(delivery, readable) for delivery in loaded]
@@ -95,10 +99,7 @@ def delivery_cards(found: QuerySet[Delivery], readable: bool) -> list[dict[str, 
 
 def delivery_card(delivery: Delivery, readable: bool) -> dict[str, Any]:
     """One delivery as pages show it."""
-    gate, ticket = (
-        rows.gate_of(delivery),
-        looks.number_of(delivery, rows.participants_of(delivery.conversation)),
-    )
+    gate, ticket = rows.gate_of(delivery), rows.ticket_of(delivery)
     name = (ticket.number or ticket.external_id or "") if ticket else ""
     attempts = [attempt_line(attempt, delivery, readable) for attempt in delivery.attempts.all()]
     said = {attempt["detail"] for attempt in attempts}

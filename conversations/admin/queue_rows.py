@@ -70,7 +70,9 @@ def sent_of(one: dict[str, Any], message: Any, offered: Offered) -> Sent:
     """One delivery of a message, from the feed's JSON."""
     delivery = _delivery(one)
     endpoint = offered.endpoints[delivery.endpoint_id]
-    ticket: dict[str, str] = next((row for row in message.tickets if row["endpoint"] == endpoint.pk), {})
+    then = (row for row in message.replaced if row["delivery"] > delivery.pk)
+    there = (row for row in (*then, *message.tickets) if row["endpoint"] == endpoint.pk)
+    ticket: dict[str, str] = next(there, {})
     name = ticket.get("number") or ticket.get("external_id") or ""
     chip = looks.delivery_chip(delivery, getattr(endpoint, "gate", None), name)
     return Sent(url_of(delivery), endpoint_mark(endpoint), name or endpoint.name, chip)

@@ -129,12 +129,12 @@ class ReplayAdmin(WorkPage):
         """Let the plan go."""
         wishes = Wishes("create_anew" in request.POST, "overwrite_newer" in request.POST)
         return self._do(
-            request, pk, lambda replay: f"{lifecycle.start(replay, wishes, request.user)} are being sent."
+            request, pk, lambda replay: f"To be sent now: {lifecycle.start(replay, wishes, request.user)}."
         )
 
     def cancel(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Stop what is not in the queue yet."""
-        return self._do(request, pk, lambda replay: f"{lifecycle.cancel(replay, request.user)} are not sent.")
+        return self._do(request, pk, lambda replay: f"Not sent: {lifecycle.cancel(replay, request.user)}.")
 
     def again(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Make another plan for the same messages."""

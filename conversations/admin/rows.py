@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 
+from conversations.admin import looks
 from conversations.models import Attempt, Conversation, Delivery, Participant, ReplacedTicket
 from endpoints.models import EndpointGate
 from oneio import access
@@ -28,6 +29,12 @@ def with_participants(path: str = "") -> Prefetch[Any]:
     """Prefetch the participants of conversations, without their shadows."""
     rows = Participant._base_manager.defer("shadow").select_related("endpoint", "entity_type")
     return Prefetch(f"{path}participants", queryset=rows.order_by("id"))
+
+
+def with_replaced(path: str = "") -> Prefetch[Any]:
+    """Prefetch the tickets of conversations that others took the place of, without what is known of them."""
+    rows = ReplacedTicket._base_manager.defer("memory")
+    return Prefetch(f"{path}replaced_tickets", queryset=rows.order_by("id"))
 
 
 def with_deliveries(path: str = "", *, contents: bool = False) -> Prefetch[Any]:
@@ -58,6 +65,13 @@ def with_attempts(path: str = "") -> Prefetch[Any]:
 def gate_of(delivery: Delivery) -> EndpointGate | None:
     """The gate of a delivery's endpoint, already loaded."""
     return getattr(delivery.endpoint, "gate", None)
+
+
+def ticket_of(delivery: Delivery) -> Participant | ReplacedTicket | None:
+    """The ticket that a delivery is about at its target; those of its conversation are loaded already."""
+    conversation = delivery.conversation
+    replaced = conversation.replaced_tickets.all() if conversation else ()
+    return looks.number_of(delivery, participants_of(conversation), replaced)
 
 
 def participants_of(conversation: Conversation | None) -> list[Participant]:

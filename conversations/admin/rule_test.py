@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +14,7 @@ from django.template.response import TemplateResponse
 from conversations import proving
 from conversations.admin import rule_words
 from conversations.proving import Change, Compared, RuleTest
+from conversations.trial import KEPT, FieldChange
 from oneio import access
 from oneio.access import Permission
 from oneio.admin.base import may
@@ -93,9 +96,19 @@ def _line(one: Compared) -> dict[str, Any]:
         "after": rule_words.short(one.after.finding),
         "failing": rule_words.failing_conditions(account.verdict) if account else (),
         "problem": one.after.problem,
-        "changes": one.changes,
-        "fields": one.after.effects.items(),
+        "changes": _grouped(one.changes),
+        "fields": _grouped(FieldChange(name, None, field) for name, field in one.after.effects.items()),
     }
+
+
+def _grouped(found: Iterable[FieldChange]) -> tuple[list[FieldChange], list[FieldChange]]:
+    """What is sent, and by their own names the conversation variables that are kept."""
+    sent: list[FieldChange] = []
+    kept: list[FieldChange] = []
+    for one in found:
+        name = one.name.removeprefix(KEPT)
+        (sent if name == one.name else kept).append(replace(one, name=name))
+    return sent, kept
 
 
 def _last(request: HttpRequest) -> int:

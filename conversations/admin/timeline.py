@@ -95,7 +95,9 @@ def _changed(deliveries: list[Delivery]) -> str:
 def _arrival(delivery: Delivery, columns: list[Column]) -> dict[str, Any]:
     """What a message led to at one system: because of which rule, in which state, and why not yet."""
     gate = rows.gate_of(delivery)
-    ticket = looks.number_of(delivery, [column.ticket for column in columns])
+    replaced = [row for column in columns for row in column.replaced]
+    ticket = looks.number_of(delivery, [column.ticket for column in columns], replaced)
+    before = next((row for row in replaced if row.delivery_id == delivery.pk), None)
     name = (ticket.number or ticket.external_id or "") if ticket else ""
     done = delivery.state == DeliveryState.DELIVERED
     explanation = None if done else explanations.of_delivery(delivery, gate, timezone.now())
@@ -103,7 +105,8 @@ def _arrival(delivery: Delivery, columns: list[Column]) -> dict[str, Any]:
         "row": delivery,
         "url": url_of(delivery),
         "chip": looks.delivery_chip(delivery, gate, name),
-        "part": _PARTS.get(delivery.part.partition(":")[0], ""),
+        "part": f"in place of {before}" if before else _PARTS.get(delivery.part.partition(":")[0], ""),
+        "ticket": name,
         "took": display.duration(delivery.state_since - delivery.created_at) if done else "",
         "why": explanation.happened if explanation else "",
     }

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from conversations.admin import explanations
-from conversations.models import Attempt, Delivery, DeliveryState, HoldReason, Message, MessageState
+from conversations.models import Attempt, Delivery, DeliveryState, HoldReason, Message, MessageState, Reason
 from endpoints.canonical import CanonicalMessage, Comment, EntityKind, Operation, to_json
 from endpoints.models import EndpointGate
 from tests.factories import (
@@ -232,6 +232,25 @@ def test_held_delivery_says_what_to_do():
 
     assert "answered and refused what we sent (HTTP 400)" in html
     assert "What to do:" in html
+
+
+def test_delivery_to_a_ticket_that_is_gone_says_how_to_go_on():
+    delivery = make_sent(DeliveryState.HELD, hold_reason=HoldReason.REFUSED, status_code=404)
+    Attempt.objects.update(status_code=404)
+
+    html = page(signed_in(), f"{DELIVERIES}{delivery.pk}/change/")
+
+    assert "does not find what this is about (HTTP 404)" in html
+    assert "New tickets in their place" in html
+    assert "refused a value" not in html
+
+
+def test_list_says_why_a_delivery_is_delayed():
+    make_sent(DeliveryState.DELAYED, reason=Reason.TIME)
+
+    html = page(signed_in(), DELIVERIES)
+
+    assert ">Its rule waits for a time</span>" in html
 
 
 def test_mass_action_asks_and_names_the_number():

@@ -207,6 +207,20 @@ def test_page_says_what_would_change(place: Office) -> None:
     assert '<strong class="oi-strong">oneio</strong>' in html
 
 
+def test_page_tells_what_is_kept_from_what_is_sent(place: Office) -> None:
+    rule = place.rule()
+    told(place, "Down")
+    kept = {"category": "conversation", "kind": "copy", "source": "title", "target": "last_title"}
+    draft(rule, LABEL, kept)
+
+    html = signed_in().post(reverse("routing_rule_test", args=[rule.pk]), {"last": "10"}).content.decode()
+
+    sent, _, variables = html.partition("Kept as conversation variables")
+    assert "oneio</strong>" in sent
+    assert '<code class="oi-code">last_title</code>' in variables
+    assert "conversation.last_title" not in html
+
+
 def test_rule_may_ask_for_a_test_before_it_is_published(place: Office) -> None:
     rule = place.rule(rule={"test_before_publish": True})
     made = draft(rule, LABEL)

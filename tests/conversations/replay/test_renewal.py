@@ -1,5 +1,6 @@
 """A replay makes a new ticket in place of another only where that was chosen, and once whatever dies."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -339,6 +340,26 @@ def test_conversation_shows_the_old_ticket(place: Office) -> None:
     page = client.get(url_of(side(place).conversation)).content.decode()
 
     assert "In place of <span>T-1</span>" in page
+
+
+@pytest.mark.parametrize("page", ["message/", "delivery/", "message/{}/change/"])
+def test_pages_name_the_ticket_of_then_and_of_now(place: Office, page: str) -> None:
+    message = delivered(place)
+    renewed(place, message)
+
+    html = signed_in().get(f"/admin/conversations/{page.format(message.pk)}").content.decode()
+
+    assert {"T-1", "T-2"} <= set(re.findall(r"T-\d", html))
+
+
+def test_timeline_says_what_took_whose_place(place: Office) -> None:
+    message = delivered(place)
+    renewed(place, message)
+
+    html = signed_in().get(url_of(side(place).conversation)).content.decode()
+    timeline = html.partition('aria-label="Timeline"')[2]
+
+    assert re.search(r"T-1.*T-2.*, in place of T-1", timeline, re.S)
 
 
 def test_page_warns_before_new_tickets_are_made(place: Office) -> None:
