@@ -127,6 +127,29 @@ def test_file_follows_by_the_rule_of_then(place: Office) -> None:
     assert place.desk.files == [("1", "trace.log"), ("2", "trace.log")]
 
 
+def test_file_whose_rule_is_off_stays(place: Office) -> None:
+    with_file(place)
+    carrying = RoutingRule.objects.get()
+    place.rule()
+    RoutingRule.objects.filter(pk=carrying.pk).update(enabled=False)
+
+    replay = make_plan(place, Message.objects.earliest("pk"), tickets="new")
+
+    assert findings(replay) == [("record", ReplayFinding.ANEW)]
+
+
+def test_files_stay_when_no_new_ticket_is_made(place: Office) -> None:
+    replay = make_plan(place, with_file(place), tickets="new")
+    late = place.say(title="Worse", operation="update")
+    place.route()
+    deliveries.hold(Delivery.objects.filter(message=late))
+
+    run(replay)
+
+    assert findings(replay)[1][1] == ReplayFinding.TICKET_CHANGED
+    assert place.desk.files == [("1", "trace.log")]
+
+
 def test_deleted_file_stays(place: Office) -> None:
     message = with_file(place)
     Attachment.objects.update(emptied_at=Now())
