@@ -1,4 +1,5 @@
-"""Runs it: `python -m benchmarks.faults [--out FILE] [--messages N] [--faults N] [--kills N] [--drops N]`."""
+"""Runs it: `python -m benchmarks.faults [--out FILE]`, and how much of each part: [--messages N] [--faults N]
+[--kills N] [--drops N] [--recoveries N]."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from tests.faults.dropped import CASES, Case, Dropped, drop_answers
 from tests.faults.history import Findings
 from tests.faults.installation import Installation, installation
 from tests.faults.line import fault_line
+from tests.faults.recovery import DEFAULTS, DISTURBANCES, Recovery, measure_recovery
 from tests.faults.run import Plan, Report, carry_out
 from tests.faults.systems import system_of
 
@@ -43,7 +45,10 @@ def main(arguments: list[str]) -> int:
         killed = _killed(options, installed, progress)
         installed.stop()
         dropped = _dropped(options, installed, progress)
-    whole = Whole(storm, options.kills, killed, options.drops, dropped, round(time.monotonic() - began, 1))
+        installed.stop()
+        recovery = _recovery(options, installed, progress)
+    seconds = round(time.monotonic() - began, 1)
+    whole = Whole(storm, options.kills, killed, options.drops, dropped, recovery, seconds)
     print(text_of(whole))
     if options.out:
         keep(whole, options.out)
@@ -95,6 +100,18 @@ def _dropped_by(
         return drop_answers(line, case, options.drops, lambda done: progress.update(task, completed=done))
 
 
+def _recovery(options: argparse.Namespace, installed: Installation, progress: Progress) -> Recovery:
+    """Workers with the product's own lease are killed and stopped, and the clock says when work goes on."""
+    total = options.recoveries * len(DISTURBANCES)
+    task = progress.add_task("Until work goes on", total=total, said="")
+    installed.start_web()
+    installed.start_workers(**DEFAULTS)
+    with background() as network, fault_line(installed, network) as line:
+        return measure_recovery(
+            line, DISTURBANCES, options.recoveries, lambda done: progress.update(task, completed=done)
+        )
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep the report: JSON, and text beside it")
@@ -102,6 +119,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--faults", type=int, default=56, help="how many blows the nemesis deals (56)")
     parser.add_argument("--kills", type=int, default=200, help="kills between send and commit (200)")
     parser.add_argument("--drops", type=int, default=100, help="answers dropped by each kind of target (100)")
+    parser.add_argument("--recoveries", type=int, default=3, help="how often each recovery is timed (3)")
     parser.add_argument("--rate", type=float, default=80.0, help="messages posted per second (80)")
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
     return parser.parse_args(arguments)

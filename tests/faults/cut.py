@@ -13,7 +13,8 @@ from tests.faults.line import FaultLine
 from tests.faults.proxy import Fault
 
 
-def _creates(head: bytes) -> bool:
+def creates(head: bytes) -> bool:
+    """Whether a request with that head makes a ticket."""
     return head.startswith(b"POST /tickets ")
 
 
@@ -23,7 +24,7 @@ def kill_between_send_and_commit(
     """Post `times` tickets one by one; the pump that sends each is killed when the target has made it."""
     for number in range(times):
         wait_until(lambda: bool(line.installed.pumps()))
-        line.proxy.order(Fault.WITHHOLD, to=_creates)
+        line.proxy.order(Fault.WITHHOLD, to=creates)
         line.post(number, number + 1)
         os.kill(line.wait_for_senders(1)[0], signal.SIGKILL)
         line.network.do(line.release())

@@ -167,6 +167,14 @@ class Installation:
         living = {process.pid for process in self.workers.members()}
         return sorted(pid for (pid,) in rows if pid in living)
 
+    def sentinel(self) -> psutil.Process | None:
+        """The one process between the supervisor and the workers, django-q2's, if there is one."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.workers.pid).children():
+                if child.children():
+                    return child
+        return None
+
     def sweep(self) -> int:
         """How many lanes the product's own sweep has to heal now."""
         return int(self.run("-m", "tests.faults.sweeping").split()[-1])

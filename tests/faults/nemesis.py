@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import psutil
-
 from tests.faults.background import Background
 from tests.faults.installation import Installation
 from tests.faults.proxy import FaultProxy
@@ -62,7 +60,8 @@ class Nemesis:
 
     def kill_sentinel(self) -> str:
         """SIGKILL to django-q2's sentinel."""
-        return self._signal(self._sentinel(), signal.SIGKILL)
+        sentinel = self._victim.sentinel()
+        return self._signal(sentinel and sentinel.pid, signal.SIGKILL)
 
     def kill_supervisor(self) -> str:
         """SIGKILL to `manage.py worker`, which is then started anew."""
@@ -109,14 +108,6 @@ class Nemesis:
     def _some_pump(self) -> int | None:
         pumps = self._victim.pumps()
         return self._random.choice(pumps) if pumps else None
-
-    def _sentinel(self) -> int | None:
-        """The one process between the supervisor and the workers."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._victim.workers.pid).children():
-                if child.children():
-                    return child.pid
-        return None
 
     def _signal(self, pid: int | None, number: signal.Signals) -> str:
         if pid is None:
