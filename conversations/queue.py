@@ -62,7 +62,7 @@ class LaneClaim:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One endpoint's turn: the lanes taken, none where its rate or its suspects leave nothing to take.
+    """One endpoint's turn: the lanes taken, none where its probe or its suspects leave nothing to take.
     `revision`: that of the rules in force in its environment."""
 
     endpoint_id: int
@@ -92,11 +92,13 @@ _FIRST_DUE_LANE = """
       AND l.due_at IS NOT NULL
     ORDER BY l.endpoint_id, l.due_at LIMIT 1
 """
+_ELAPSED = "extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float"
 # Organizations take turns, then each one's endpoints: both tables have a row per endpoint and are short.
+# An endpoint whose rate leaves nothing to take gets no turn: a turn is written down, and pumps look often.
 # Who waits for the gate has begun before the one that had it: time never goes back for a bucket.
 _NEXT_GATE = f"""
     SELECT g.endpoint_id, e.max_in_flight, g.circuit <> 'closed' OR g.paused_at IS NOT NULL,
-           e.max_per_second, g.tokens, extract(epoch FROM GREATEST(now() - g.tokens_at, interval '0'))::float,
+           e.max_per_second, g.tokens, {_ELAPSED},
            COALESCE((SELECT number FROM routing_revision r WHERE r.environment_id = e.environment_id), 0),
            first.due_at
     FROM endpoints_endpointgate g JOIN endpoints_endpoint e ON e.id = g.endpoint_id
@@ -110,6 +112,8 @@ _NEXT_GATE = f"""
       AND (g.token_refresh_until IS NULL OR g.token_refresh_until <= now())
       AND (g.circuit <> 'half_open' OR NOT EXISTS (
            SELECT FROM conversations_lane p WHERE p.id = g.probe_lane AND p.lease_until > now()))
+      AND (COALESCE(e.max_per_second, 0) = 0 OR g.circuit <> 'closed' OR g.paused_at IS NOT NULL
+           OR g.tokens + {_ELAPSED} * e.max_per_second >= 1)
       AND first.endpoint_id = g.endpoint_id
       AND e.max_in_flight > ({_BUSY} e.id)
       AND NOT (e.id = ANY(%s))

@@ -361,7 +361,7 @@ def test_rate_limit_gives_out_what_has_accumulated() -> None:
     set_gate(endpoint, tokens=0, tokens_at=ago(0.5))
 
     assert len(lanes_of(claim())) == 2
-    assert lanes_of(claim()) == []
+    assert claim() is None
     set_gate(endpoint, tokens_at=ago(60))
     assert len(lanes_of(claim())) == 5  # never more than one second's worth at once
 
@@ -384,7 +384,7 @@ def test_claim_that_began_before_the_last_takes_no_more_than_is_left() -> None:
     set_gate(endpoint, tokens=2, tokens_at=ago(-60))
 
     assert len(lanes_of(claim())) == 2
-    assert lanes_of(claim()) == []
+    assert claim() is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -417,11 +417,32 @@ def test_rate_below_one_still_lets_one_through() -> None:
     endpoint = make_endpoint(max_per_second=0.1)
     due_lane(endpoint)
     set_gate(endpoint, tokens=0, tokens_at=ago(9))
-    assert lanes_of(claim()) == []
+    assert claim() is None
 
     set_gate(endpoint, tokens=0, tokens_at=ago(11))
 
     assert len(lanes_of(claim())) == 1
+
+
+def test_exhausted_rate_leaves_the_turn_to_others() -> None:
+    limited, other = make_endpoint(max_per_second=1), make_endpoint()
+    set_gate(limited, tokens=0, served_at=PAST)
+    waiting, free = due_lane(limited), due_lane(other)
+
+    assert lanes_of(claim()) == [free.pk]
+    assert claim() is None
+    assert EndpointGate.objects.get(endpoint=limited).served_at == PAST
+    set_gate(limited, tokens_at=ago(1))
+    assert lanes_of(claim()) == [waiting.pk]
+
+
+def test_rate_does_not_keep_a_probe_back() -> None:
+    endpoint = make_endpoint(max_per_second=1)
+    lane = due_lane(endpoint)
+
+    set_gate(endpoint, tokens=0, circuit="open", closed_until=PAST)
+
+    assert lanes_of(claim()) == [lane.pk]
 
 
 def test_open_circuit_lets_one_probe_through() -> None:
