@@ -58,7 +58,7 @@ POSTPONE = timedelta(seconds=1)
 REASON_LENGTH = 40
 _BODY: Any = Message._meta.get_field("body")
 _WAITING = """
-    ON two.id = one.response_id
+    ON two.id = ANY(ARRAY[one.response_id])
     WHERE one.endpoint_id = %s AND one.state = 'received' AND (one.wake_at IS NULL OR one.wake_at <= now())
     ORDER BY one.id LIMIT %s
 """

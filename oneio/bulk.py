@@ -46,7 +46,8 @@ def fetch_pairs(
     one: type[ModelT], two: type[OtherT], rest: str, parameters: Sequence[Any]
 ) -> list[tuple[ModelT, OtherT]]:
     """The rows of two tables side by side. The rest of the SELECT, which is a constant, says which belong
-    together, and calls them so: "ON two.id = one.body_id WHERE one.id = ANY(%s)"."""
+    together, and calls them so: "ON two.id = ANY(ARRAY[one.body_id]) WHERE one.id = ANY(%s)"; `_update_sql`
+    tells why with ANY."""
     left, right = _shape(one), _shape(two)
     columns = f"{left.listed('one.')}, {right.listed('two.')}"
     found = statements.every(
@@ -212,12 +213,14 @@ def _marked(row: Sequence[Any], sealed: frozenset[int]) -> list[Any]:
 
 @cache
 def _update_sql(label: str, columns: tuple[Column, ...]) -> str:
+    # Said with ANY, rows are found by their keys; said with =, their table may be read from end to end, in
+    # the order of keys, where PostgreSQL believes that it is nearly empty.
     key, *others = (column.sql for column in columns)
     assignments = ", ".join(f"{column} = given.{column}" for column in others)
     return (
         f"UPDATE {_table(label)} AS kept SET {assignments}"
         f" FROM unnest({_marks(columns)}) AS given({key}, {', '.join(others)})"
-        f" WHERE kept.{key} = given.{key}"
+        f" WHERE kept.{key} = ANY(ARRAY[given.{key}])"
     )
 
 

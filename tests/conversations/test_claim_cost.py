@@ -1,19 +1,23 @@
-"""What a claim reads stays bounded, whatever dead rows a long transaction keeps from being cleaned away."""
+"""What workers read stays bounded, whatever dead rows a long transaction keeps from being cleaned away, and
+whatever PostgreSQL believes of how full the tables are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
-from conversations import queue
+from conversations import queue, router
 from conversations.models import Conversation, Lane
 from conversations.pump import PLANNER
+from conversations.queue import InboxClaim
 from endpoints.models import Endpoint
+from oneio.bulk import update_rows
 from oneio.wakeup import connect
 from tests.conversations.workers import PAST
-from tests.factories import make_endpoint
+from tests.factories import make_endpoint, make_message
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DONE = 20_000
@@ -115,3 +119,45 @@ def test_claim_reads_few_rows_behind_dead_ones(endpoint: Endpoint) -> None:
     assert lane_rows(lanes) <= 2 * CLAIMED
     assert pages(gate) < DONE * DEAD_PER_LANE / 10
     assert pages(lanes) < DONE / 20  # the look at the gate passes the dead rows, the claim begins behind them
+
+
+@contextmanager
+def planning_like_a_pump() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        for name, value in PLANNER.items():
+            cursor.execute(f"SET {name} = {value}")
+        yield
+        for name in PLANNER:
+            cursor.execute(f"RESET {name}")
+
+
+def bodies_read(work: Callable[[], object]) -> int:
+    """How many rows of messages' bodies `work` fetches, wanted or not."""
+
+    def fetched() -> int:
+        cursor.execute(
+            "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'conversations_messagebody'"
+        )
+        return int(cursor.fetchone()[0])
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        before = fetched()
+        work()
+        return fetched() - before
+
+
+def test_plans_of_an_empty_table_are_good_when_it_is_full() -> None:
+    endpoint = make_endpoint()
+    written = [make_message(endpoint).body]
+    steps = [
+        lambda: update_rows(written, "problem"),
+        lambda: router._waiting(InboxClaim(endpoint.pk, 1, solo=False)),
+    ]
+    with planning_like_a_pump(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE conversations_messagebody CASCADE")
+        cursor.execute("ANALYZE conversations_message, conversations_messagebody")
+        for work in steps:
+            work()  # planned now
+        written = [make_message(endpoint).body for _ in range(40)][-1:]
+
+        assert [bodies_read(work) for work in steps] == [1, 40]
