@@ -100,6 +100,39 @@ class UnderWay:
     comments: dict[UUID, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
 
+@dataclass(slots=True)
+class Look:
+    """What was there about a batch of messages at one moment: what is under way, the tickets that are known,
+    the messages that wait before them by ticket, and those of their event ids that came before."""
+
+    under_way: UnderWay = field(default_factory=UnderWay)
+    known: list[Ticket] = field(default_factory=list)
+    postponed: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    events: set[str] = field(default_factory=set)
+
+
+def look(endpoint: LoadedEndpoint, messages: Sequence[tuple[Message, CanonicalMessage]]) -> Look:
+    """Look around for messages of an endpoint whose inbox is locked; nothing more is locked by it."""
+    own = [endpoint.id, *_keys(endpoint, [canonical for _, canonical in messages])]
+    _, _, external_ids = own
+    events = texts({message.event_id for message, _ in messages} - {""})
+    ours = bigints(message.pk for message, _ in messages)
+    asked = [endpoint.id, *own, *own, endpoint.id, external_ids, endpoint.id, events, ours]
+    seen = Look()
+    for what, conversation_id, number, entity, text, since, creates in every(_LOOK, asked):
+        if what == "known":
+            seen.known.append(Ticket(conversation_id, number, text))
+        elif what == "postponed":
+            seen.postponed[entity, text].append(number)
+        elif what == "event":
+            seen.events.add(text)
+        elif creates:
+            seen.under_way.creates.append(since)
+        else:
+            seen.under_way.comments[conversation_id].append(since)
+    return seen
+
+
 class Acquaintance:
     """Who takes part in which conversation, for one batch of one endpoint's messages."""
 
@@ -107,16 +140,17 @@ class Acquaintance:
         self,
         endpoint: LoadedEndpoint,
         messages: Sequence[tuple[Message, CanonicalMessage]],
+        seen: Look,
         now: datetime,
     ) -> None:
+        """`seen` is the look around for these messages, maybe for more."""
         self.endpoint = endpoint
         self.now = now
         self.found: dict[int, Found] = {}
         canonicals = [canonical for _, canonical in messages]
-        self._under_way = UnderWay()
-        self._postponed: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self.events: set[str] = set()
-        self._lock_all(canonicals, self._look(messages, canonicals))
+        self._under_way, self._postponed = seen.under_way, seen.postponed
+        external_ids = {canonical.external_id for canonical in canonicals}
+        self._lock_all(canonicals, [ticket for ticket in seen.known if ticket.external_id in external_ids])
         self._load_participants()
         self._items = self._load_items(canonicals)
         self._new_conversations: list[Conversation] = []
@@ -218,31 +252,6 @@ class Acquaintance:
             conversation.last_activity_at = self.now
         writes.update(changed, "variables", "last_activity_at")
 
-    def _look(
-        self, messages: Sequence[tuple[Message, CanonicalMessage]], canonicals: Sequence[CanonicalMessage]
-    ) -> list[Ticket]:
-        """Note what is under way, what was postponed and which events came before; the tickets that are known
-        already."""
-        endpoint, [entities, external_ids] = self.endpoint.id, self._keys(canonicals)
-        own = [endpoint, entities, external_ids]
-        events = texts({message.event_id for message, _ in messages} - {""})
-        ours = bigints(message.pk for message, _ in messages)
-        known = []
-        for what, conversation_id, number, entity, text, since, creates in every(
-            _LOOK, [endpoint, *own, *own, endpoint, external_ids, endpoint, events, ours]
-        ):
-            if what == "known":
-                known.append(Ticket(conversation_id, number, text))
-            elif what == "postponed":
-                self._postponed[entity, text].append(number)
-            elif what == "event":
-                self.events.add(text)
-            elif creates:
-                self._under_way.creates.append(since)
-            else:
-                self._under_way.comments[conversation_id].append(since)
-        return known
-
     def _lock_all(self, canonicals: Sequence[CanonicalMessage], known: Sequence[Ticket]) -> None:
         """Lock the conversations, then this endpoint's participants in them, each in the order of ids."""
         keys = {canonical.effect_key for canonical in canonicals if canonical.effect_key}
@@ -256,18 +265,13 @@ class Acquaintance:
         )
         self._own: list[Participant] = []
         if self._conversations:
-            own = [self.endpoint.id, *self._keys(canonicals), uuids(self._conversations)]
+            own = [self.endpoint.id, *_keys(self.endpoint, canonicals), uuids(self._conversations)]
             self._own = fetch_rows(Participant, _OWN, own)
         late = [row.conversation_id for row in self._own if row.conversation_id not in self._conversations]
         self._conversations |= _lock_conversations(late)
         self._gone = {(ticket.entity_type_id, ticket.external_id) for ticket in known} - {
             (row.entity_type_id, row.external_id) for row in self._own
         }
-
-    def _keys(self, canonicals: Sequence[CanonicalMessage]) -> list[Array]:
-        """By what this endpoint's participants with these tickets are found: entity types and ids there."""
-        external_ids = texts({canonical.external_id for canonical in canonicals})
-        return [bigints(self.endpoint.entity_ids.values()), external_ids]
 
     def _load_participants(self) -> None:
         names = {pk: name for name, pk in self.endpoint.entity_ids.items()}
@@ -375,6 +379,12 @@ class Acquaintance:
         participant.external_id = canonical.external_id
         participant.number = canonical.number or participant.number
         participant.link = canonical.link or participant.link
+
+
+def _keys(endpoint: LoadedEndpoint, canonicals: Sequence[CanonicalMessage]) -> list[Array]:
+    """By what the endpoint's participants with these tickets are found: entity types and ids there."""
+    external_ids = texts({canonical.external_id for canonical in canonicals})
+    return [bigints(endpoint.entity_ids.values()), external_ids]
 
 
 def _lock_conversations(ids: Sequence[UUID]) -> dict[UUID, Conversation]:

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from conversations import counters, deliveries, filing, queue
 from conversations.asking import Asker
 from conversations.filing import Filing
-from conversations.finding import Acquaintance, OverlapsOurOwnWork, Replaced
+from conversations.finding import Acquaintance, OverlapsOurOwnWork, Replaced, look
 from conversations.lookups import Answers
 from conversations.models import (
     FILE_KEPT,
@@ -181,8 +181,9 @@ class Batch:
     def route(self) -> Writes:
         """Decide on every message and write down all that follows. Returns what is still to be sent."""
         readable = self._read_all()
-        self.acquaintance = Acquaintance(self.endpoint, readable, self.now)
-        read_ones = self._new_ones(readable)
+        seen = look(self.endpoint, readable)
+        read_ones = self._new_ones(readable, seen.events)
+        self.acquaintance = Acquaintance(self.endpoint, read_ones, seen, self.now)
         self.answers = Answers(self.endpoint, self.rules, read_ones, self.plans.configs, self.now, self.asker)
         self.waiting = self.plans.remember_delayed(self.acquaintance.known_conversations())
         self.filing = Filing(self.endpoint, read_ones)
@@ -214,15 +215,15 @@ class Batch:
         message.body.canonical = to_json(canonical)
 
     def _new_ones(
-        self, readable: list[tuple[Message, CanonicalMessage]]
+        self, readable: list[tuple[Message, CanonicalMessage]], events: set[str]
     ) -> list[tuple[Message, CanonicalMessage]]:
-        """Without those whose event id the sender has used before."""
-        seen, fresh = self.acquaintance.events, []
+        """Without those whose event id the sender has used before: for an earlier message, or among these."""
+        fresh = []
         for message, canonical in readable:
-            if message.event_id and message.event_id in seen:
+            if message.event_id and message.event_id in events:
                 self._end(message, MessageState.DUPLICATE, "same_event")
                 continue
-            seen.add(message.event_id)
+            events.add(message.event_id)
             fresh.append((message, canonical))
         return fresh
 

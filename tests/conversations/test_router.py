@@ -89,6 +89,19 @@ def test_same_event_again_is_a_duplicate(place: Office) -> None:
     assert Delivery.objects.count() == 1
 
 
+def test_duplicate_leaves_its_conversation_alone(place: Office) -> None:
+    place.rule()
+    conversation = place.first(event="e1").conversation
+    Conversation.objects.update(last_activity_at=PAST)
+
+    place.say(event="e1", title="same event, other words")
+    place.route()
+
+    conversation.refresh_from_db()
+    assert states() == ["routed", "duplicate"]
+    assert conversation.last_activity_at == PAST
+
+
 def test_same_event_of_another_endpoint_is_news(place: Office) -> None:
     place.say(event="e1")
     place.say(event="e1", endpoint=place.target)
