@@ -332,6 +332,15 @@ def test_ticket_is_found_by_the_number_of_the_old(place: Office) -> None:
     assert "T-2" in page
 
 
+def test_search_says_in_place_of_which_it_is(place: Office) -> None:
+    message = delivered(place)
+    renewed(place, message)
+
+    said = signed_in().get("/admin/search/", {"s": "t-1", "extended": "1"}).content.decode()
+
+    assert re.search(r">T-2<.*in place of t-1", said, re.S)
+
+
 def test_conversation_shows_the_old_ticket(place: Office) -> None:
     message = delivered(place)
     renewed(place, message)
