@@ -21,9 +21,15 @@ _EFFECTS = """
     SELECT effect_key, conversation_id FROM conversations_delivery
     WHERE endpoint_id = %s AND effect_key = ANY(%s)
 """
+# Two ways to the same rows, each by its index: with OR between them the whole table would be read. What is
+# locked is looked at again: it may have changed meanwhile.
 _OWN = """
-    WHERE endpoint_id = %s
-      AND (entity_type_id = ANY(%s) AND external_id = ANY(%s) OR conversation_id = ANY(%s))
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM conversations_participant
+        WHERE endpoint_id = %s AND entity_type_id = ANY(%s) AND external_id = ANY(%s)
+        UNION ALL
+        SELECT id FROM conversations_participant WHERE endpoint_id = %s AND conversation_id = ANY(%s)
+    )) AND (entity_type_id = ANY(%s) AND external_id = ANY(%s) OR conversation_id = ANY(%s))
     ORDER BY id FOR NO KEY UPDATE
 """
 _ITEMS = """
@@ -254,9 +260,9 @@ class Acquaintance:
 
     def _lock_all(self, canonicals: Sequence[CanonicalMessage], known: Sequence[Ticket]) -> None:
         """Lock the conversations, then this endpoint's participants in them, each in the order of ids."""
-        keys = {canonical.effect_key for canonical in canonicals if canonical.effect_key}
+        marks = {canonical.effect_key for canonical in canonicals if canonical.effect_key}
         self._by_effect: dict[str, UUID] = (
-            dict(every(_EFFECTS, [self.endpoint.id, texts(keys)])) if keys else {}
+            dict(every(_EFFECTS, [self.endpoint.id, texts(marks)])) if marks else {}
         )
         self._named = references.conversations_named(self.endpoint.references, canonicals)
         conversations = [ticket.conversation_id for ticket in known]
@@ -265,7 +271,8 @@ class Acquaintance:
         )
         self._own: list[Participant] = []
         if self._conversations:
-            own = [self.endpoint.id, *_keys(self.endpoint, canonicals), uuids(self._conversations)]
+            keys, theirs = _keys(self.endpoint, canonicals), uuids(self._conversations)
+            own = [self.endpoint.id, *keys, self.endpoint.id, theirs, *keys, theirs]
             self._own = fetch_rows(Participant, _OWN, own)
         late = [row.conversation_id for row in self._own if row.conversation_id not in self._conversations]
         self._conversations |= _lock_conversations(late)

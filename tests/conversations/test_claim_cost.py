@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from conversations import queue, router
-from conversations.models import Conversation, Lane
+from conversations import finding, queue, router
+from conversations.models import Conversation, Lane, Participant
 from conversations.pump import PLANNER
 from conversations.queue import InboxClaim
 from endpoints.models import Endpoint
@@ -161,3 +161,25 @@ def test_plans_of_an_empty_table_are_good_when_it_is_full() -> None:
         written = [make_message(endpoint).body for _ in range(40)][-1:]
 
         assert [bodies_read(work) for work in steps] == [1, 40]
+
+
+def test_known_tickets_are_found_among_many() -> None:
+    endpoint = make_endpoint()
+    entity, tenant = endpoint.entity_types.get(), {"organization_id": endpoint.organization_id}
+    tenant["environment_id"] = endpoint.environment_id
+    made = Conversation.objects.bulk_create(Conversation(**tenant) for _ in range(2000))
+    Participant.objects.bulk_create(
+        Participant(
+            **tenant, conversation=one, endpoint=endpoint, entity_type=entity, external_id=str(number)
+        )
+        for number, one in enumerate(made)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE conversations_participant")
+
+    keys, theirs = [[entity.pk], ["7"]], [made[7].pk]
+    own = [endpoint.pk, *keys, endpoint.pk, theirs, *keys, theirs]
+    found = explained(f"SELECT id FROM conversations_participant {finding._OWN}", own)
+
+    assert found[0]["Actual Rows"] == 1
+    assert sum(step.get("Rows Removed by Filter", 0) for step in found) == 0
