@@ -276,7 +276,8 @@ def test_each_role_opens_its_pages_only(role: str) -> None:
         answer = client.get(path_to(address, mine), {"s": "zebra"} if address.name == "search" else {})
         if (answer.status_code == 200) is not allowed(address.name, role):
             wrong.append((address.name, answer.status_code))
-        if role != "superuser" and b"zebra" in answer.content:
+        shown = answer.content.replace(b"?q=zebra", b"")  # who finds nothing may ask on with the same word
+        if role != "superuser" and b"zebra" in shown:
             wrong.append((address.name, "shows another organization"))
         if not allowed_to_read(role) and SECRET.encode() in answer.content:
             wrong.append((address.name, "shows what a ticket says"))
