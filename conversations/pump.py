@@ -171,7 +171,7 @@ class Pump:
         """Wait for a bell. True when somebody has just stored something. All pumps hear that, and over a lone
         message they only get into each other's way: who came too late last time lets others begin."""
         called = self.bell.wait(self._pause())
-        if called and self.late and not self.in_hand:
+        if called and self.late:
             time.sleep(LOOK_AGAIN_SECONDS)
         return called
 
